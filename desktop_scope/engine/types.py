@@ -1,0 +1,172 @@
+"""What the engine answers with: frozen values over read-only numpy arrays.
+
+Shapes: L layers, T tokens, N features of one SAE (d_sae). Activations are in units of the
+residual stream where decoder rows have unit norm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desktop_scope.errors import ScopeError
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
+class FeatureId(NamedTuple):
+    """One feature of the SAE at one layer, written ``17/3988``."""
+
+    layer: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.layer}/{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> FeatureId:
+        """Read ``LAYER/INDEX``; raises ScopeError when it is not that."""
+        layer, slash, index = text.strip().partition("/")
+        if not (slash and layer.isdecimal() and index.isdecimal()):
+            raise ScopeError(f"“{text}” is not a feature.", "Write it as LAYER/INDEX: 17/3988.")
+        return cls(int(layer), int(index))
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked: as a user turn of a chat, or as raw text to continue."""
+
+    text: str
+    chat: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureActs:
+    """Sparse activations of one SAE (CSR): token t has ``indices[indptr[t]:indptr[t + 1]]``."""
+
+    indptr: Ints  # [T + 1]
+    indices: Ints  # [nnz], ascending within a token
+    values: Floats  # [nnz], all > 0
+
+    def at(self, token: int) -> tuple[Ints, Floats]:
+        """Feature indices and values of one token."""
+        span = slice(self.indptr[token], self.indptr[token + 1])
+        return self.indices[span], self.values[span]
+
+    def rows(self) -> Ints:
+        """The token of every stored value, [nnz]."""
+        return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
+
+    def of(self, index: int) -> Floats:
+        """One feature over all tokens, [T]; 0 where it is silent."""
+        hits = np.flatnonzero(self.indices == index)
+        dense = np.zeros(len(self.indptr) - 1, np.float32)
+        dense[np.searchsorted(self.indptr, hits, side="right") - 1] = self.values[hits]
+        return dense
+
+
+class Mode(StrEnum):
+    """How an intervention changes a feature; the SAE's error is kept by all of them."""
+
+    ADD = "add"  # h += amount · W_dec[i]
+    ABLATE = "ablate"  # h -= f_i(h) · W_dec[i]
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One change of one feature while the model runs.
+
+    Attributes:
+        amount: Length of the added vector in residual units; without effect when ablating.
+    """
+
+    feature: FeatureId
+    amount: float = 0.0
+    mode: Mode = Mode.ADD
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one text lit up, at every layer."""
+
+    prompt: Prompt
+    ids: Ints  # [T]
+    texts: tuple[str, ...]  # [T] readable, one per token
+    masked: Bools  # [T] not encoded: position 0 and outliers
+    n_prompt: int  # tokens before the answer; T when there is no answer
+    acts: tuple[FeatureActs, ...]  # [L]
+    logprobs: Floats  # [T] log p(token | tokens before), nats; nan at 0
+    residual_norm: Floats  # [L, T]
+    next_ids: Ints  # [K] likeliest tokens after the last one
+    next_texts: tuple[str, ...]  # [K]
+    next_probs: Floats  # [K]
+    seconds: float
+    interventions: tuple[Intervention, ...] = ()
+
+    @property
+    def n_layers(self) -> int:
+        """L."""
+        return len(self.acts)
+
+    @property
+    def n_tokens(self) -> int:
+        """T."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is drawn. Temperature 0 is greedy and deterministic."""
+
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    repetition_penalty: float = 1.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer, finished or under way."""
+
+    prompt: Prompt
+    interventions: tuple[Intervention, ...]
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]  # readable, one per token
+    text: str
+    finished: bool
+    tokens_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class LensRow:
+    """What the logit lens reads off one layer at one token."""
+
+    layer: int
+    texts: tuple[str, ...]  # likeliest first
+    probs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is loaded, in words and numbers for people."""
+
+    id: str
+    path: str
+    architecture: str
+    n_layers: int
+    d_model: int
+    vocab_size: int
+    context: int
+    device: str
+    dtype: str
+    bytes: int
+    packed: bool  # weights re-ordered for the processor (oneDNN)
+    has_chat: bool
+    seconds: float
+    notes: tuple[str, ...] = field(default=())

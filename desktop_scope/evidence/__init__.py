@@ -1,0 +1,1 @@
+"""What is known about features: examples, histograms, labels, search. No Qt."""
