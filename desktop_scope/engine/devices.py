@@ -1,0 +1,110 @@
+"""Device, number type, threads, and the gentle import of torch."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from desktop_scope.errors import ScopeError
+
+if TYPE_CHECKING:
+    import torch
+
+# A worker that computes in pure Python hands the interpreter back to the window this often.
+_SWITCH_INTERVAL_S = 0.0005
+
+
+def prepare_process() -> None:
+    """Settings that only work before torch is loaded. Cheap; call it first thing."""
+    # With spinning barriers one forward pass took ten seconds whenever another process was busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Import and load without garbage collection: a full one over torch's objects takes 250 ms."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def import_torch() -> None:
+    """Load torch and the modelling code without holding up other threads.
+
+    The shared libraries are opened by a foreign call, which releases the interpreter lock;
+    ``import`` would hold it for half a second.
+    """
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise ScopeError("PyTorch is not installed.", "Run packaging/run.sh, or pip install torch.")
+    if "torch" not in sys.modules and sys.platform.startswith("linux"):
+        dlopen = ctypes.CDLL(None).dlopen
+        dlopen.argtypes, dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
+        for name in ("libc10.so", "libtorch_cpu.so", "libtorch.so"):
+            dlopen(os.fsencode(Path(spec.origin).parent / "lib" / name), os.RTLD_NOW)
+    import torch  # noqa: F401
+    import transformers  # noqa: F401
+
+
+def use_threads(spare_cores: int) -> int:
+    """Let torch use all cores but ``spare_cores`` (at least one); returns the number."""
+    import torch
+
+    available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    threads = max(1, available - spare_cores)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is the first of CUDA, Apple's MPS and the processor that is there.
+
+    Raises:
+        ScopeError: The device asked for is not there.
+    """
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(device for device, present in there.items() if present))
+    if not there.get(name, False):
+        have = ", ".join(device for device, present in there.items() if present)
+        raise ScopeError(f"There is no device “{name}” here.", f"Choose one of: auto, {have}.")
+    return torch.device(name)
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """``auto`` is float32 on a processor and bfloat16 on a GPU.
+
+    Raises:
+        ScopeError: The type is unknown, or the processor would only emulate it.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name == "float32":
+        return torch.float32
+    if name != "bfloat16":
+        raise ScopeError(f"Unknown number type “{name}”.", "Choose auto, float32 or bfloat16.")
+    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise ScopeError("This processor has no bfloat16 arithmetic.", "Choose float32.")
+    return torch.bfloat16

@@ -1,0 +1,70 @@
+"""One frozen request per user act that needs the model. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from desktop_scope.engine.types import FeatureId, Intervention, Prompt, Sampling
+
+
+@dataclass(frozen=True)
+class Request:
+    """Work for a worker thread.
+
+    Attributes:
+        kind: What it is; a newer request of the same kind makes an older one worthless.
+        replaces: The kinds whose unfinished requests are cancelled when this one arrives.
+    """
+
+    kind: ClassVar[str] = ""
+    replaces: ClassVar[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class LoadModel(Request):
+    """Open a pack: its model, made ready for this device, and its SAEs."""
+
+    kind = "load"
+    replaces = frozenset({"load", "trace", "generate", "probe"})
+
+    pack: Path
+    device: str = "auto"
+    dtype: str = "auto"
+    spare_cores: int = 0  # cores left to others: 1 while a window must stay fluid
+
+
+@dataclass(frozen=True)
+class TracePrompt(Request):
+    """Run a text once and encode every layer."""
+
+    kind = "trace"
+    replaces = frozenset({"trace"})
+
+    prompt: Prompt
+    answer: tuple[int, ...] = ()
+    interventions: tuple[Intervention, ...] = ()
+
+
+@dataclass(frozen=True)
+class Generate(Request):
+    """Answer a prompt once for each set of interventions, the answers streaming together."""
+
+    kind = "generate"
+    replaces = frozenset({"generate"})
+
+    prompt: Prompt
+    runs: tuple[tuple[Intervention, ...], ...] = ((),)
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True)
+class ProbeFeature(Request):
+    """How strongly one feature fires on a text of one's own."""
+
+    kind = "probe"
+    replaces = frozenset({"probe"})
+
+    feature: FeatureId
+    text: str
