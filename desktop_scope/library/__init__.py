@@ -1,0 +1,1 @@
+"""What is on this machine: the demo model, found, fetched and converted once."""
