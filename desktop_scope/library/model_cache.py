@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from desktop_scope import paths
 from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.library.callbacks import Check, Progress, never, silent
 from desktop_scope.library.gguf_file import verified
+from desktop_scope.library.parts import part_of, remove
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -64,40 +62,31 @@ def ensure_model(
         return folder
     verified(gguf, sha256, progress, check)
     target = model_folder(sha256, dtype)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        _make_room(part, gguf.stat().st_size * _GROWTH)
-        _convert(gguf, part, dtype, progress, check)
-        _publish(part, target, sha256, dtype)
+        part = part_of(target)
+        _demand_space(part.parent, gguf.stat().st_size * _GROWTH)
+        try:
+            part.mkdir()
+            _convert(gguf, part, dtype, progress, check)
+            _publish(part, target, sha256, dtype)
+        finally:
+            remove(part)
     except OSError as error:
         raise ScopeError(
             f"The converted model cannot be kept in {target.parent}: {error.strerror or error}.",
             "Make room or allow writing there, or name another folder in DESKTOP_SCOPE_CACHE.",
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
-def _make_room(part: Path, needed: int) -> None:
-    models = part.parent
-    models.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(models)
-    free = shutil.disk_usage(models).free
+def _demand_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise ScopeError(
-            f"Converting the model needs about {needed >> 20:,} MiB in {models}; "
+            f"Converting the model needs about {needed >> 20:,} MiB in {folder}; "
             f"{free >> 20:,} MiB are free.",
             "Make room, or name another folder in DESKTOP_SCOPE_CACHE.",
         )
-    part.mkdir()
-
-
-def _remove_orphans(models: Path) -> None:
-    """Remove what programs that are gone left half-written."""
-    for orphan in models.glob(".*.part"):
-        if not psutil.pid_exists(int(orphan.suffixes[-2][1:])):
-            shutil.rmtree(orphan, ignore_errors=True)
 
 
 def _convert(gguf: Path, folder: Path, dtype: str, progress: Progress, check: Check) -> None:
@@ -194,10 +183,9 @@ def _publish(part: Path, target: Path, sha256: str, dtype: str) -> None:
     (part / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
     if cached_model(sha256, dtype):
         return  # another program was faster
-    shutil.rmtree(target, ignore_errors=True)  # damaged, or it would have been used
+    remove(target)  # damaged, or it would have been used
     try:
         part.rename(target)
     except OSError:
         if not cached_model(sha256, dtype):
             raise
-    logging.getLogger(__name__).info("converted model kept in %s", target)
