@@ -56,8 +56,11 @@ def import_torch() -> None:
         dlopen.argtypes, dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
         for name in ("libc10.so", "libtorch_cpu.so", "libtorch.so"):
             dlopen(os.fsencode(Path(spec.origin).parent / "lib" / name), os.RTLD_NOW)
-    import torch  # noqa: F401
-    import transformers  # noqa: F401
+    with no_collection():
+        import torch  # noqa: F401
+        import transformers
+
+        transformers.utils.logging.disable_progress_bar()
 
 
 def use_threads(spare_cores: int) -> int:

@@ -99,6 +99,7 @@ class Trace:
     ids: Ints  # [T]
     texts: tuple[str, ...]  # [T] readable, one per token
     masked: Bools  # [T] not encoded: position 0 and outliers
+    own: Bools  # [T] the user's text and the answer, not the template around them
     n_prompt: int  # tokens before the answer; T when there is no answer
     acts: tuple[FeatureActs, ...]  # [L]
     logprobs: Floats  # [T] log p(token | tokens before), nats; nan at 0
@@ -141,6 +142,17 @@ class Generation:
     text: str
     finished: bool
     tokens_per_second: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """One feature on a text of one's own."""
+
+    feature: FeatureId
+    text: str
+    texts: tuple[str, ...]  # [T]
+    values: Floats  # [T]
+    masked: Bools  # [T]
 
 
 @dataclass(frozen=True)

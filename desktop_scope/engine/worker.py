@@ -92,10 +92,10 @@ class Job:
         if done == total or self._due():
             self._emit(Progress(self.ticket, self.request, done, total, text))
 
-    def partial(self, payload: Any, final: bool = False) -> None:
-        """Send a result under way; at most 30 a second unless it is the final one."""
-        if final or self._due():
-            self._emit(Partial(self.ticket, self.request, payload))
+    def partial(self, payload: Callable[[], Any]) -> None:
+        """Send a result under way, made only when one is due (30 a second)."""
+        if self._due():
+            self._emit(Partial(self.ticket, self.request, payload()))
 
     def _due(self) -> bool:
         now = time.monotonic()

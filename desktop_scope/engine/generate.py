@@ -1,0 +1,135 @@
+"""The decode loop: answers stream side by side, each with its own interventions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
+
+from desktop_scope.engine.hooks import Edit
+from desktop_scope.engine.interventions import Steering
+from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.requests import Generate
+from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.types import Floats, Generation, Intervention, Prompt, Sampling
+from desktop_scope.engine.worker import Job
+
+
+class Answer:
+    """One answer under way: its cache, its interventions, its dice.
+
+    Args:
+        prompt_ids: [1, T].
+        steering: The edits of this run; their positions are kept up to date.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        prompt_ids: torch.Tensor,
+        steering: Steering,
+        sampling: Sampling,
+        job: Job,
+    ) -> None:
+        self.ids: list[int] = []
+        self.finished = False
+        self.seconds = 0.0  # of the steps after the first token
+        self._model = model
+        self._sampling = sampling
+        self._steering = steering
+        self._edits = _checked(steering.edits(), job)
+        self._cache = model.new_cache()
+        self._pending = self._seen = prompt_ids
+        self._dice = torch.Generator(prompt_ids.device).manual_seed(sampling.seed)
+        penalty = sampling.repetition_penalty
+        self._penalise = RepetitionPenaltyLogitsProcessor(penalty) if penalty != 1 else None
+
+    def step(self) -> None:
+        """Add one token."""
+        start = time.perf_counter()
+        model = self._model
+        self._steering.start = self._cache.get_seq_length()
+        hidden = model.hidden(
+            self._pending, self._edits, past_key_values=self._cache, use_cache=True
+        )
+        logits = model.logits(hidden[:, -1])
+        if self._penalise is not None:
+            logits = self._penalise(self._seen, logits)
+        token = self._choose(logits)
+        self._pending = token
+        self._seen = torch.cat([self._seen, token], dim=1)
+        if self.ids:
+            self.seconds += time.perf_counter() - start
+        self.ids.append(int(token))
+        full = self._seen.shape[1] >= model.info.context
+        self.finished = (
+            self.ids[-1] in model.stop_ids
+            or full
+            or len(self.ids) >= self._sampling.max_new_tokens
+        )
+
+    def _choose(self, logits: torch.Tensor) -> torch.Tensor:
+        if self._sampling.temperature <= 0:
+            return logits.argmax(-1, keepdim=True)
+        probs = (logits / self._sampling.temperature).softmax(-1)
+        return torch.multinomial(probs, 1, generator=self._dice)
+
+    def snapshot(self, prompt: Prompt, interventions: tuple[Intervention, ...]) -> Generation:
+        """The answer so far."""
+        rate = (len(self.ids) - 1) / self.seconds if self.seconds else 0.0
+        return Generation(
+            prompt=prompt,
+            interventions=interventions,
+            ids=tuple(self.ids),
+            pieces=tuple(self._model.texts[i] for i in self.ids),
+            text=self._model.decode(self.ids),
+            finished=self.finished,
+            tokens_per_second=rate,
+        )
+
+
+def _checked(edits: dict[int, Edit], job: Job) -> dict[int, Edit]:
+    """The edits, with a look at the cancel flag once per forward pass at least."""
+
+    def check(_hidden: torch.Tensor) -> None:
+        job.check()
+
+    return {0: check} | edits
+
+
+def generate(
+    model: LanguageModel,
+    saes: Sequence[Sae],
+    outlier_norms: Floats,
+    request: Generate,
+    job: Job,
+) -> tuple[Generation, ...]:
+    """Answer once per run, a token of each in turn, so that they stream side by side.
+
+    Every run computes exactly what it would compute alone.
+    """
+    prompt_ids = torch.tensor([model.encode(request.prompt).ids], device=model.device)
+
+    def begin(run: tuple[Intervention, ...]) -> Answer:
+        steering = Steering(run, saes, outlier_norms.tolist(), model.device)
+        return Answer(model, prompt_ids, steering, request.sampling, job)
+
+    answers = [begin(run) for run in request.runs]
+
+    def snapshots() -> tuple[Generation, ...]:
+        runs = zip(answers, request.runs, strict=True)
+        return tuple(answer.snapshot(request.prompt, run) for answer, run in runs)
+
+    most = request.sampling.max_new_tokens
+    with torch.inference_mode():
+        while any(not answer.finished for answer in answers):
+            for answer in answers:
+                if not answer.finished:
+                    job.check()
+                    answer.step()
+            done = max(len(answer.ids) for answer in answers)
+            job.progress(done, most, "Answering")
+            job.partial(snapshots)
+    return snapshots()

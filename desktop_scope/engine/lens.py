@@ -1,0 +1,67 @@
+"""Reading directions of the residual stream as words: the logit lens, and what a feature promotes.
+
+Both go through the model's final norm and unembedding. For a direction (a decoder row) only the
+norm's gain is applied: its scale depends on the rest of the stream.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+
+from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.types import LensRow
+
+
+class Lens:
+    """The unembedding of one model, with what is worth computing once."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
+        self._gain = _gain_of(model)
+        self._W_U = model.W_U
+
+    def read(self, residual: torch.Tensor, k: int = 5) -> tuple[LensRow, ...]:
+        """Logit lens: [L, d_model] → the k likeliest tokens of each layer."""
+        with torch.inference_mode():
+            hidden = self._model.parts.norm(residual)
+            probs, ids = self._model.logits(hidden).softmax(-1).topk(k)
+        return tuple(
+            LensRow(layer, tuple(self._model.texts[i] for i in row), tuple(p))
+            for layer, (row, p) in enumerate(zip(ids.tolist(), probs.tolist(), strict=True))
+        )
+
+    def logit_effect(self, direction: torch.Tensor) -> torch.Tensor:
+        """What adding a direction [d_model] does to every logit, up to the norm's scale.
+
+        The mean over the vocabulary is taken out: it changes no probability.
+        """
+        W_U = self._W_U
+        effect = W_U @ (direction * self._gain).to(W_U)
+        return (effect - effect.mean()).float().cpu()
+
+    def token_direction(self, token: int) -> torch.Tensor:
+        """The direction [d_model] in which a token's centred logit grows."""
+        row = self._W_U[token].float().cpu() - self._mean
+        return row * self._gain
+
+    @cached_property
+    def _mean(self) -> torch.Tensor:
+        return self._W_U.float().mean(0).cpu()
+
+    @cached_property
+    def covariance(self) -> torch.Tensor:
+        """[d_model, d_model]: ``v·C·v`` is the variance over the vocabulary of v's logit effect."""
+        centred = self._W_U.float().cpu() - self._mean
+        return (centred.T @ centred) / len(centred) * self._gain[:, None] * self._gain[None, :]
+
+
+def _gain_of(model: LanguageModel) -> torch.Tensor:
+    """The final norm's gain, [d_model] on the CPU."""
+    norm = model.parts.norm
+    if isinstance(norm, torch.nn.LayerNorm):
+        return norm.weight.detach().float().cpu()
+    # An RMS norm maps ones to its gain, however the family writes it (Gemma stores gain − 1).
+    with torch.inference_mode():
+        return norm(torch.ones(model.d_model).to(model.W_U)).float().cpu().clone()  # type: ignore[no-any-return]

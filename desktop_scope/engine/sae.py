@@ -1,0 +1,128 @@
+"""A sparse autoencoder on one hook of the model: encode, decode, and its decoder's geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from desktop_scope.engine.packed import PackedLinear
+from desktop_scope.engine.types import Bools, FeatureActs
+
+_ROWS_AT_ONCE = 512  # bounds the dense [tokens, d_sae] block, whatever the prompt's length
+
+
+@dataclass(frozen=True, eq=False)
+class SaeWeights:
+    """An SAE as read from disk: rows are features; int8 rows carry one scale each.
+
+    Attributes:
+        W_enc: [d_sae, d_in] int8 or float.
+        W_enc_scale: [d_sae] float32, or None when W_enc is float.
+        W_dec: [d_sae, d_in] int8 or float.
+        W_dec_scale: [d_sae] float32, or None when W_dec is float.
+        b_enc: [d_sae] float32.
+        b_dec: [d_in] float32.
+        threshold: [d_sae] float32; a feature is active strictly above it.
+        prefixes: Nested widths (Matryoshka), ascending; the last is d_sae.
+    """
+
+    hook_name: str
+    layer: int
+    architecture: str
+    W_enc: torch.Tensor
+    W_enc_scale: torch.Tensor | None
+    W_dec: torch.Tensor
+    W_dec_scale: torch.Tensor | None
+    b_enc: torch.Tensor
+    b_dec: torch.Tensor
+    threshold: torch.Tensor
+    prefixes: tuple[int, ...]
+
+
+def _floats(rows: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """Rows in float32, scaled."""
+    rows = rows.float()
+    return rows if scale is None else rows * scale[:, None]
+
+
+class Sae:
+    """A JumpReLU SAE ready to run: ``f = pre · (pre > threshold)``, ``pre = x W_encᵀ + b_enc``.
+
+    The encoder is unpacked to float32 on the model's device; the decoder stays as on disk and is
+    unpacked by the row.
+
+    Args:
+        weights: As read from disk.
+        device: Where the model's residual stream is.
+        packed: Keep the encoder in oneDNN's layout.
+    """
+
+    def __init__(self, weights: SaeWeights, device: torch.device, packed: bool) -> None:
+        self.layer = weights.layer
+        self.hook_name = weights.hook_name
+        self.prefixes = weights.prefixes
+        self.d_sae, self.d_in = weights.W_enc.shape
+        self._weights = weights
+        self._threshold = weights.threshold.to(device)
+        encoder = _floats(weights.W_enc, weights.W_enc_scale).to(device)
+        self._encoder: nn.Module
+        if packed:
+            self._encoder = PackedLinear(encoder, weights.b_enc)
+        else:
+            self._encoder = nn.Linear(self.d_in, self.d_sae, bias=True, device="meta")
+            self._encoder.weight = nn.Parameter(encoder, requires_grad=False)
+            self._encoder.bias = nn.Parameter(weights.b_enc.to(device), requires_grad=False)
+
+    def encode(self, x: torch.Tensor, masked: Bools) -> FeatureActs:
+        """Encode one text.
+
+        Args:
+            x: [T, d_in] residual stream.
+            masked: [T] tokens that are not encoded.
+        """
+        kept = np.flatnonzero(~masked)
+        x = x[torch.from_numpy(kept).to(x.device)] if len(kept) < len(masked) else x
+        blocks = [self._sparse(block.float()) for block in x.split(_ROWS_AT_ONCE)] or [_NOTHING]
+        counts = np.zeros(len(masked), np.int32)
+        counts[kept] = np.concatenate([count for count, _, _ in blocks])
+        return FeatureActs(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+            np.concatenate([index for _, index, _ in blocks]),
+            np.concatenate([value for _, _, value in blocks]),
+        )
+
+    def _sparse(self, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Active features of [n, d_in]: how many per row, which, how strongly."""
+        pre = self._encoder(x)
+        active = pre > self._threshold
+        flat = active.view(-1).nonzero().squeeze(1)
+        count = active.sum(1, dtype=torch.int32)
+        index = (flat % self.d_sae).to(torch.int32)
+        value = pre.view(-1)[flat]
+        return count.cpu().numpy(), index.cpu().numpy(), value.cpu().numpy()
+
+    def activation(self, x: torch.Tensor, index: int) -> torch.Tensor:
+        """One feature alone on [..., d_in]: float32 [...]."""
+        w = self._weights
+        scale = None if w.W_enc_scale is None else w.W_enc_scale[index : index + 1]
+        row = _floats(w.W_enc[index : index + 1], scale)[0].to(x.device)
+        pre = x.float() @ row + w.b_enc[index].to(x.device)
+        return torch.where(pre > self._threshold[index], pre, 0.0)
+
+    def decoder_row(self, index: int) -> torch.Tensor:
+        """The direction that a feature writes, [d_in] float32 on the CPU."""
+        w = self._weights
+        scale = None if w.W_dec_scale is None else w.W_dec_scale[index : index + 1]
+        return _floats(w.W_dec[index : index + 1], scale)[0]
+
+    def decoder_dot(self, direction: torch.Tensor) -> torch.Tensor:
+        """Every decoder row · directions: [d_in, k] → [d_sae, k], float32 on the CPU."""
+        w = self._weights
+        dots = w.W_dec.float() @ direction
+        return dots if w.W_dec_scale is None else dots * w.W_dec_scale[:, None]
+
+
+_NOTHING = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))

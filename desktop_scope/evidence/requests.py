@@ -1,0 +1,96 @@
+"""One frozen request per look at the evidence. They only read, and run beside the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from desktop_scope.engine.requests import Request
+from desktop_scope.engine.types import FeatureId, Trace
+
+
+class RankBy(StrEnum):
+    """How features of a text are ordered; strengths are shares of each feature's own maximum."""
+
+    MAXIMUM = "maximum"  # the strongest single token
+    TOTAL = "total"  # summed over tokens
+    RARITY = "rarity"  # strongest token × log(1 / density)
+
+
+@dataclass(frozen=True)
+class OpenCatalogue(Request):
+    """Open the evidence and the labels, making the automatic ones if this is the first time."""
+
+    kind = "open"
+    replaces = frozenset({"open"})
+
+    pack: Path
+
+
+@dataclass(frozen=True)
+class ReadCard(Request):
+    """All that is known of one feature."""
+
+    kind = "card"
+    replaces = frozenset({"card"})
+
+    feature: FeatureId
+
+
+@dataclass(frozen=True)
+class RankFeatures(Request):
+    """The features of one token, or of all the user's text and the answer.
+
+    Attributes:
+        token: None for the whole text.
+        layers: First and last layer, both included.
+        words: Only features whose label matches; empty for all.
+        max_density: Features that fire on a larger share of tokens are left out.
+        n_features: Only the first so many of each SAE (a Matryoshka prefix).
+    """
+
+    kind = "rank"
+    replaces = frozenset({"rank"})
+
+    trace: Trace
+    token: int | None
+    by: RankBy
+    layers: tuple[int, int]
+    words: str
+    max_density: float
+    n_features: int
+    limit: int = 200
+
+
+@dataclass(frozen=True)
+class FollowFeature(Request):
+    """A feature and its best match in every other layer, over the tokens of a text."""
+
+    kind = "follow"
+    replaces = frozenset({"follow"})
+
+    trace: Trace
+    feature: FeatureId
+
+
+@dataclass(frozen=True)
+class ReadLens(Request):
+    """What every layer would say next, at one token."""
+
+    kind = "lens"
+    replaces = frozenset({"lens"})
+
+    trace: Trace
+    token: int
+
+
+@dataclass(frozen=True)
+class SearchLabels(Request):
+    """Features by the words of their labels, whatever the prompt."""
+
+    kind = "search"
+    replaces = frozenset({"search"})
+
+    query: str
+    limit: int = 200

@@ -1,0 +1,84 @@
+"""The engine and the evidence together: what the window and the command line both run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from desktop_scope.engine.devices import import_torch
+from desktop_scope.engine.requests import (
+    Generate,
+    LoadModel,
+    ProbeFeature,
+    Request,
+    TracePrompt,
+)
+from desktop_scope.engine.types import Generation, LensRow, ModelInfo, Probe, Trace
+from desktop_scope.engine.worker import Job
+from desktop_scope.errors import Cancelled
+from desktop_scope.evidence.requests import (
+    FollowFeature,
+    OpenCatalogue,
+    RankFeatures,
+    ReadCard,
+    ReadLens,
+)
+
+if TYPE_CHECKING:
+    from desktop_scope.engine.engine import Engine
+    from desktop_scope.evidence.catalogue import Catalogue
+
+
+class Workbench:
+    """Carries out requests. Torch is imported when the first model is loaded.
+
+    ``compute`` runs on one thread, ``lookup`` on another; a lookup only ever reads.
+    """
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._catalogue: Catalogue | None = None
+        self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
+            LoadModel: self._load,
+            TracePrompt: lambda request, job: self.engine.trace(request, job),
+            Generate: lambda request, job: self.engine.generate(request, job),
+            ProbeFeature: lambda request, job: self.engine.probe(request, job),
+            OpenCatalogue: self._open_catalogue,
+            ReadCard: lambda request, job: self.catalogue.card(request.feature),
+            RankFeatures: lambda request, job: self.catalogue.rank(request),
+            FollowFeature: lambda request, job: self.catalogue.follow(request),
+            ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
+        }
+
+    def handle(self, request: Request, job: Job) -> Any:
+        """Carry out one request; what it returns depends on its type."""
+        return self._handlers[type(request)](request, job)
+
+    @property
+    def engine(self) -> Engine:
+        """The loaded engine; a request that comes too early is dropped."""
+        if self._engine is None:
+            raise Cancelled
+        return self._engine
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The opened catalogue; a request that comes too early is dropped."""
+        if self._catalogue is None:
+            raise Cancelled
+        return self._catalogue
+
+    def _load(self, request: LoadModel, job: Job) -> ModelInfo:
+        job.progress(0, 0, "Starting the engine")
+        import_torch()
+        from desktop_scope.library.opening import open_engine
+
+        self._engine = None  # two models may not fit side by side
+        self._engine = open_engine(request, job)
+        return self._engine.model.info
+
+    def _open_catalogue(self, request: OpenCatalogue, job: Job) -> tuple[str, ...]:
+        from desktop_scope.evidence.catalogue import Catalogue
+
+        self._catalogue = Catalogue.open(request.pack, self.engine, job)
+        return self._catalogue.notes
