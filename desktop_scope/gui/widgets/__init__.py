@@ -1,0 +1,1 @@
+"""Widgets that draw plain values and report the user's acts; they know no application state."""
