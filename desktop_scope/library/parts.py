@@ -15,14 +15,16 @@ _NAME = re.compile(r"\..+\.(\d+)\.part")
 def part_of(target: Path) -> Path:
     """Where this program writes the target until it is whole.
 
-    The folder is made, and what a program that died left of its own work there is removed.
+    The folder is made, and what programs that died left there is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in target.parent.glob(".*.part"):
         owner = _NAME.fullmatch(path.name)
-        if owner and (int(owner[1]) == os.getpid() or not psutil.pid_exists(int(owner[1]))):
+        if owner and not psutil.pid_exists(int(owner[1])):
             remove(path)
-    return target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    remove(part)  # of a dead program that had the same number
+    return part
 
 
 def remove(path: Path) -> None:

@@ -1,0 +1,90 @@
+"""What every test stands on: a quiet environment, the demo model, guards against leftovers."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+# Before anything imports Qt or torch.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["QT_SCALE_FACTOR"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+
+from desktop_scope.library.demo_model import demo_model
+
+_MODAL = {
+    "QDialog": ["exec"],
+    "QMenu": ["exec"],
+    "QMessageBox": ["exec", "about", "critical", "information", "question", "warning"],
+    "QFileDialog": [
+        "getExistingDirectory",
+        "getOpenFileName",
+        "getOpenFileNames",
+        "getSaveFileName",
+    ],
+    "QInputDialog": ["getDouble", "getInt", "getItem", "getText"],
+    "QColorDialog": ["getColor"],
+}
+
+
+@pytest.fixture(scope="session")
+def demo_model_dir() -> Path:
+    """The real demo model, from this user's real cache; the first time it takes half a minute."""
+    return demo_model()
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESKTOP_SCOPE_CONFIG", str(tmp_path / "config"))
+
+
+@pytest.fixture(autouse=True)
+def _no_modal_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialog that waits for an answer would hang a test, and surprise a user."""
+    widgets = sys.modules.get("PySide6.QtWidgets")
+    for class_name, methods in _MODAL.items() if widgets else ():
+        for method in methods:
+            monkeypatch.setattr(getattr(widgets, class_name), method, _forbidden(class_name))
+
+
+def _forbidden(class_name: str) -> object:
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail(f"a modal {class_name} was opened")
+
+    return fail
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """A test that leaves threads running or windows open makes the next one fail."""
+    before = set(threading.enumerate())
+    yield
+    widgets = sys.modules.get("PySide6.QtWidgets")
+    if widgets and widgets.QApplication.instance():
+        _assert_no_windows(widgets)
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    left = [thread for thread in left if not type(thread).__module__.startswith("tqdm")]
+    for thread in left:
+        thread.join(timeout=5)
+    alive = [thread.name for thread in left if thread.is_alive()]
+    assert not alive, f"threads left running: {alive}"
+
+
+def _assert_no_windows(widgets: ModuleType) -> None:
+    from PySide6.QtCore import QCoreApplication, QEvent
+
+    gc.collect()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    left = [widget for widget in widgets.QApplication.topLevelWidgets() if widget.isVisible()]
+    names = [f"{type(widget).__name__} “{widget.windowTitle()}”" for widget in left]
+    for widget in left:
+        widget.close()  # so that only this test fails
+    assert not names, f"windows left open: {names}"
