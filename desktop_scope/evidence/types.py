@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from desktop_scope.engine.types import FeatureId, Floats
+from desktop_scope.engine.types import FeatureId, Floats, Ints
 
 
 class Source(StrEnum):
@@ -51,3 +51,71 @@ class Hit:
     feature: FeatureId
     label: Label
     score: float
+
+
+@dataclass(frozen=True)
+class TokenEffect:
+    """A token whose logit a feature moves, per unit of activation up to the final norm's scale."""
+
+    text: str
+    effect: float
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A feature that writes in a similar direction."""
+
+    feature: FeatureId
+    cosine: float  # of the decoder rows
+    label: Label
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """All that is known of one feature."""
+
+    feature: FeatureId
+    hook_name: str
+    label: Label
+    density: float  # share of corpus tokens on which it fires
+    mean_active: float  # where it fires, residual units
+    max_active: float  # residual units
+    median_norm: float  # of the residual stream at its layer: what max_active is large or small to
+    histogram: Ints  # counts per bin of log2 width 1/2
+    top_tokens: tuple[TopToken, ...]
+    promotes: tuple[TokenEffect, ...]
+    suppresses: tuple[TokenEffect, ...]
+    examples: tuple[Example, ...]
+    neighbours: tuple[Neighbour, ...]  # in its own layer and the ones beside it
+    family: tuple[Neighbour, ...]  # [L] the best match in every layer; itself in its own
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """One feature of a text, for a table."""
+
+    feature: FeatureId
+    label: Label
+    value: float  # strongest activation, residual units
+    strength: float  # value as a share of the feature's maximum in the evidence
+    total: float  # strengths summed over tokens
+    density: float
+    max_active: float
+    token: int  # where it is strongest
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The features of a token or a text, best first."""
+
+    rows: tuple[FeatureRow, ...]
+    n_active: int  # before filters and limit
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturePath:
+    """A feature and its best match in every other layer, over the tokens of a text."""
+
+    feature: FeatureId
+    family: tuple[Neighbour, ...]  # [L]
+    values: Floats  # [L, T] activations as shares of each feature's own maximum

@@ -1,0 +1,241 @@
+"""Looks things up: a feature's card, the features of a text, a feature's path through the layers."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.types import FeatureId, Floats, Trace
+from desktop_scope.engine.worker import Job
+from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.labels import LabelBook
+from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, SearchLabels
+from desktop_scope.evidence.store import EvidenceStore
+from desktop_scope.evidence.types import (
+    Card,
+    FeaturePath,
+    FeatureRow,
+    Hit,
+    Neighbour,
+    Ranking,
+    TokenEffect,
+)
+from desktop_scope.library.pack import read_pack
+
+_N_TOKENS = 10  # promoted and suppressed, each
+_N_NEIGHBOURS = 10
+_CARDS_KEPT = 64
+
+
+class Catalogue:
+    """The evidence and labels of one pack, beside the engine that runs its model.
+
+    Only ever reads the engine, so it may be used from another thread than the engine's.
+
+    Attributes:
+        notes: What the user should know about how it was opened.
+    """
+
+    def __init__(self, engine: Engine, pack: Path, store: EvidenceStore, book: LabelBook) -> None:
+        self.store = store
+        self.book = book
+        self.notes = book.notes
+        self._engine = engine
+        self._median_norm = read_pack(pack).token_mask.median_norm
+        self.card = lru_cache(_CARDS_KEPT)(self._card)
+        self._family = lru_cache(_CARDS_KEPT)(self._find_family)
+
+    @classmethod
+    def open(cls, pack: Path, engine: Engine, job: Job) -> Catalogue:
+        """Open the evidence, and make the automatic labels if this is the first time.
+
+        Raises:
+            ScopeError: The evidence is missing, damaged, or not for this model.
+            Cancelled: The job was.
+        """
+        job.progress(0, 0, "Opening the evidence")
+        store = EvidenceStore(pack, engine.model.texts)
+        book = LabelBook.open(store, pack, job.progress, job.check)
+        return cls(engine, pack, store, book)
+
+    def _sae(self, feature: FeatureId) -> Sae:
+        saes = self._engine.saes
+        if not (0 <= feature.layer < len(saes) and 0 <= feature.index < saes[0].d_sae):
+            raise ScopeError(
+                f"There is no feature {feature}.",
+                f"Layers go from 0 to {len(saes) - 1}, features to {saes[0].d_sae - 1}.",
+            )
+        return saes[feature.layer]
+
+    def _card(self, feature: FeatureId) -> Card:
+        """All that is known of one feature.
+
+        Raises:
+            ScopeError: There is no such feature, or its evidence is damaged.
+        """
+        sae = self._sae(feature)
+        store, book = self.store, self.book
+        effect = self._engine.lens.logit_effect(sae.decoder_row(feature.index))
+        neighbours, family = self._family(feature)
+        return Card(
+            feature=feature,
+            hook_name=sae.hook_name,
+            label=book.label(feature),
+            density=float(store.density[feature]),
+            mean_active=float(store.mean_active[feature]),
+            max_active=float(store.max_active[feature]),
+            median_norm=self._median_norm[feature.layer],
+            histogram=store.histogram(feature),
+            top_tokens=store.top_tokens(feature),
+            promotes=self._tokens(effect, largest=True),
+            suppresses=self._tokens(effect, largest=False),
+            examples=store.examples(feature),
+            neighbours=neighbours,
+            family=family,
+        )
+
+    def _tokens(self, effect: torch.Tensor, largest: bool) -> tuple[TokenEffect, ...]:
+        values, ids = effect.topk(_N_TOKENS, largest=largest)
+        texts = self._engine.model.texts
+        return tuple(
+            TokenEffect(texts[i], value)
+            for i, value in zip(ids.tolist(), values.tolist(), strict=True)
+        )
+
+    def _find_family(
+        self, feature: FeatureId
+    ) -> tuple[tuple[Neighbour, ...], tuple[Neighbour, ...]]:
+        """Nearest features in this layer and the ones beside it; best match in every layer."""
+        direction = self._sae(feature).decoder_row(feature.index)
+        near: list[tuple[float, FeatureId]] = []
+        family = []
+        for layer, sae in enumerate(self._engine.saes):
+            cosines = sae.cosines(direction)
+            if layer == feature.layer:
+                family.append((1.0, feature))
+                cosines[feature.index] = -1.0
+            else:
+                best = int(cosines.argmax())
+                family.append((float(cosines[best]), FeatureId(layer, best)))
+            if abs(layer - feature.layer) <= 1:
+                top = np.argpartition(cosines, -_N_NEIGHBOURS)[-_N_NEIGHBOURS:]
+                near += [(float(cosines[i]), FeatureId(layer, int(i))) for i in top]
+        near.sort(reverse=True)
+        return self._neighbours(near[:_N_NEIGHBOURS]), self._neighbours(family)
+
+    def _neighbours(self, found: list[tuple[float, FeatureId]]) -> tuple[Neighbour, ...]:
+        return tuple(Neighbour(fid, cosine, self.book.label(fid)) for cosine, fid in found)
+
+    def rank(self, request: RankFeatures) -> Ranking:
+        """The features of one token or of the whole text that pass the filters, best first."""
+        trace = request.trace
+        wanted = self.book.matching(request.words) if request.words.strip() else None
+        score_of = _SCORES[request.by]
+        features: list[NDArray[np.int64]] = []
+        scores: list[Floats] = []
+        n_active = 0
+        for layer in range(request.layers[0], min(request.layers[1] + 1, trace.n_layers)):
+            index, peak, total = _strengths(
+                trace, layer, request.token, self.store.max_active[layer]
+            )
+            n_active += len(index)
+            density = self.store.density[layer, index]
+            keep = (density <= request.max_density) & (index < request.n_features)
+            keep &= ~self.book.template[layer, index]
+            if wanted is not None:
+                keep &= wanted[layer, index]
+            index, density = index[keep], density[keep]
+            scores.append(score_of(peak[keep], total[keep], density))
+            features.append(np.stack([np.full(len(index), layer), index], axis=1))
+        order = np.argsort(-np.concatenate(scores), kind="stable")[: request.limit]
+        best = np.concatenate(features)[order].tolist()
+        rows = tuple(self._row(trace, FeatureId(*pair), request.token) for pair in best)
+        return Ranking(rows, n_active)
+
+    def _row(self, trace: Trace, feature: FeatureId, token: int | None) -> FeatureRow:
+        values = trace.acts[feature.layer].of(feature.index)
+        if token is None:
+            values = np.where(trace.own, values, 0.0)
+            token = int(values.argmax())
+        else:
+            values = values[token : token + 1]
+        maximum = float(self.store.max_active[feature])
+        return FeatureRow(
+            feature=feature,
+            label=self.book.label(feature),
+            value=float(values.max()),
+            strength=float(values.max()) / maximum,
+            total=float(values.sum()) / maximum,
+            density=float(self.store.density[feature]),
+            max_active=maximum,
+            token=token,
+        )
+
+    def follow(self, request: FollowFeature) -> FeaturePath:
+        """A feature and its best match in every other layer, over the tokens of a text."""
+        self._sae(request.feature)
+        _, family = self._family(request.feature)
+        values = np.stack(
+            [
+                request.trace.acts[n.feature.layer].of(n.feature.index)
+                / self.store.max_active[n.feature]
+                for n in family
+            ]
+        )
+        return FeaturePath(request.feature, family, values)
+
+    def search(self, request: SearchLabels) -> tuple[Hit, ...]:
+        """Features whose labels carry these words, as one types."""
+        return tuple(self.book.search(request.query, limit=request.limit))
+
+    def promoting(self, text: str, limit: int = 20) -> tuple[Hit, ...]:
+        """Features that promote a word most.
+
+        The score is the word's logit effect in standard deviations over the vocabulary, so that
+        layers and features can be compared.
+
+        Raises:
+            ScopeError: The text is not one token of this model.
+        """
+        token = self._engine.model.token_id(text)
+        lens = self._engine.lens
+        direction, spread = lens.token_direction(token), lens.covariance
+        hits: list[tuple[float, FeatureId]] = []
+        for layer, sae in enumerate(self._engine.saes):
+            score = (sae.decoder_dots(direction) / sae.decoder_spread(spread)).numpy()
+            top = np.argpartition(score, -limit)[-limit:]
+            hits += [(float(score[i]), FeatureId(layer, int(i))) for i in top]
+        hits.sort(reverse=True)
+        return tuple(Hit(fid, self.book.label(fid), score) for score, fid in hits[:limit])
+
+
+def _strengths(
+    trace: Trace, layer: int, token: int | None, max_active: Floats
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Active features of one layer: index, strongest and summed strength, [n] each."""
+    acts = trace.acts[layer]
+    if token is not None:
+        index, values = acts.at(token)
+        strength = values / max_active[index]
+        return index.astype(np.int64), strength, strength
+    own = trace.own[acts.rows()]
+    index, values = acts.indices[own], acts.values[own]
+    total = np.bincount(index, values, len(max_active))
+    peak = np.zeros(len(max_active), np.float32)
+    np.maximum.at(peak, index, values)
+    active = np.flatnonzero(peak)
+    scale = max_active[active]
+    return active, peak[active] / scale, (total[active] / scale).astype(np.float32)
+
+
+_SCORES = {
+    RankBy.MAXIMUM: lambda peak, total, density: peak,
+    RankBy.TOTAL: lambda peak, total, density: total,
+    RankBy.RARITY: lambda peak, total, density: peak * -np.log(density.clip(1e-7)),
+}
