@@ -9,11 +9,12 @@ from desktop_scope.engine.devices import import_torch
 from desktop_scope.engine.requests import (
     Generate,
     LoadModel,
+    MeasureDamage,
     ProbeFeature,
     Request,
     TracePrompt,
 )
-from desktop_scope.engine.types import Generation, LensRow, ModelInfo, Probe, Trace
+from desktop_scope.engine.types import ModelInfo
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled
 from desktop_scope.evidence.requests import (
@@ -22,6 +23,7 @@ from desktop_scope.evidence.requests import (
     RankFeatures,
     ReadCard,
     ReadLens,
+    SearchLabels,
 )
 
 if TYPE_CHECKING:
@@ -42,11 +44,13 @@ class Workbench:
             LoadModel: self._load,
             TracePrompt: lambda request, job: self.engine.trace(request, job),
             Generate: lambda request, job: self.engine.generate(request, job),
+            MeasureDamage: lambda request, job: self.engine.damage(request, job),
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
+            SearchLabels: lambda request, job: self.catalogue.search(request),
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
         }
 

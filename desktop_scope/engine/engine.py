@@ -9,11 +9,12 @@ import torch
 
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
+from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.requests import Generate, ProbeFeature, TracePrompt
+from desktop_scope.engine.requests import Generate, MeasureDamage, ProbeFeature, TracePrompt
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Generation, LensRow, Probe, Prompt, Trace
+from desktop_scope.engine.types import Damage, Generation, LensRow, Probe, Prompt, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 
@@ -36,6 +37,7 @@ class Engine:
         self.saes = tuple(saes)
         self.lens = Lens(model)
         self._outlier_norms = np.array(outlier_norms, np.float32)
+        self._meter = DamageMeter(model, self.saes, self._outlier_norms)
         self._last: tuple[Trace, torch.Tensor] | None = None
 
     def trace(self, request: TracePrompt, job: Job) -> Trace:
@@ -46,6 +48,10 @@ class Engine:
     def generate(self, request: Generate, job: Job) -> tuple[Generation, ...]:
         """One answer per run."""
         return generation.generate(self.model, self.saes, self._outlier_norms, request, job)
+
+    def damage(self, request: MeasureDamage, job: Job) -> Damage:
+        """What interventions cost on neutral texts."""
+        return self._meter.measure(request.interventions, job)
 
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""

@@ -95,6 +95,20 @@ class LanguageModel:
         own = [a < begin + len(text) and b > begin for a, b in tokens["offset_mapping"]]
         return Encoded(ids, np.array([False] * len(first) + own))
 
+    def token_id(self, text: str) -> int:
+        """The token of a word: as given, or with the leading space that words in a text have.
+
+        Raises:
+            ScopeError: It is several tokens.
+        """
+        for form in (text, " " + text):
+            ids = self._tokenizer.encode(form, add_special_tokens=False)
+            if len(ids) == 1:
+                return int(ids[0])
+        raise ScopeError(
+            f"“{text}” is more than one token of this model.", "Try its beginning, or a shorter word."
+        )
+
     def decode(self, ids: list[int] | tuple[int, ...]) -> str:
         """Text of an answer, without special tokens and without half a character at its end."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True)).rstrip("\ufffd")

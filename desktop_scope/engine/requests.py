@@ -27,7 +27,7 @@ class LoadModel(Request):
     """Open a pack: its model, made ready for this device, and its SAEs."""
 
     kind = "load"
-    replaces = frozenset({"load", "trace", "generate", "probe"})
+    replaces = frozenset({"load", "trace", "generate", "probe", "damage"})
 
     pack: Path
     device: str = "auto"
@@ -68,3 +68,13 @@ class ProbeFeature(Request):
 
     feature: FeatureId
     text: str
+
+
+@dataclass(frozen=True)
+class MeasureDamage(Request):
+    """What interventions cost on neutral texts."""
+
+    kind = "damage"
+    replaces = frozenset({"damage"})
+
+    interventions: tuple[Intervention, ...]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import nn
 
 from desktop_scope.engine.packed import PackedLinear
-from desktop_scope.engine.types import Bools, FeatureActs
+from desktop_scope.engine.types import Bools, FeatureActs, Floats
 
 _ROWS_AT_ONCE = 512  # bounds the dense [tokens, d_sae] block, whatever the prompt's length
 
@@ -118,11 +119,27 @@ class Sae:
         scale = None if w.W_dec_scale is None else w.W_dec_scale[index : index + 1]
         return _floats(w.W_dec[index : index + 1], scale)[0]
 
-    def decoder_dot(self, direction: torch.Tensor) -> torch.Tensor:
-        """Every decoder row · directions: [d_in, k] → [d_sae, k], float32 on the CPU."""
+    def decoder_dots(self, direction: torch.Tensor) -> torch.Tensor:
+        """Every decoder row · a direction [d_in]: float32 [d_sae] on the CPU."""
         w = self._weights
         dots = w.W_dec.float() @ direction
-        return dots if w.W_dec_scale is None else dots * w.W_dec_scale[:, None]
+        return dots if w.W_dec_scale is None else dots * w.W_dec_scale
+
+    def cosines(self, direction: torch.Tensor) -> Floats:
+        """Cosine of every decoder row with a direction [d_in]: [d_sae]."""
+        cosines = self.decoder_dots(direction) / (self._decoder_norms * direction.norm())
+        return cosines.numpy()  # type: ignore[no-any-return]
+
+    def decoder_spread(self, covariance: torch.Tensor) -> torch.Tensor:
+        """Standard deviation √(d·C·d) of every decoder row d under C [d_in, d_in]: [d_sae]."""
+        rows = _floats(self._weights.W_dec, self._weights.W_dec_scale)
+        return (rows @ covariance * rows).sum(1).sqrt()
+
+    @cached_property
+    def _decoder_norms(self) -> torch.Tensor:
+        w = self._weights
+        norms = w.W_dec.float().norm(dim=1)
+        return norms if w.W_dec_scale is None else norms * w.W_dec_scale
 
 
 _NOTHING = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))

@@ -144,6 +144,16 @@ class Generation:
     tokens_per_second: float = 0.0
 
 
+@dataclass(frozen=True)
+class Damage:
+    """What interventions cost on neutral texts, per token."""
+
+    interventions: tuple[Intervention, ...]
+    kl: float  # KL(unsteered || steered) of the next token, nats
+    nll_delta: float  # how much less likely the texts became, nats
+    n_tokens: int
+
+
 @dataclass(frozen=True, eq=False)
 class Probe:
     """One feature on a text of one's own."""

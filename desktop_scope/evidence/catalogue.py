@@ -47,6 +47,7 @@ class Catalogue:
         self.book = book
         self.notes = book.notes
         self._engine = engine
+        self._template = book.of_kind("format")  # fire on the chat's markup: right, but dull
         self._median_norm = read_pack(pack).token_mask.median_norm
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
@@ -61,7 +62,12 @@ class Catalogue:
         """
         job.progress(0, 0, "Opening the evidence")
         store = EvidenceStore(pack, engine.model.texts)
-        book = LabelBook.open(store, pack, job.progress, job.check)
+        book = LabelBook.open(
+            store,
+            pack,
+            lambda done, total: job.progress(done, total, "Naming the features (first time only)"),
+            job.check,
+        )
         return cls(engine, pack, store, book)
 
     def _sae(self, feature: FeatureId) -> Sae:
@@ -147,7 +153,7 @@ class Catalogue:
             n_active += len(index)
             density = self.store.density[layer, index]
             keep = (density <= request.max_density) & (index < request.n_features)
-            keep &= ~self.book.template[layer, index]
+            keep &= ~self._template[layer, index]
             if wanted is not None:
                 keep &= wanted[layer, index]
             index, density = index[keep], density[keep]
@@ -194,7 +200,9 @@ class Catalogue:
         """Features whose labels carry these words, as one types."""
         return tuple(self.book.search(request.query, limit=request.limit))
 
-    def promoting(self, text: str, limit: int = 20) -> tuple[Hit, ...]:
+    def promoting(
+        self, text: str, layers: range | None = None, limit: int = 20
+    ) -> tuple[Hit, ...]:
         """Features that promote a word most.
 
         The score is the word's logit effect in standard deviations over the vocabulary, so that
@@ -208,8 +216,10 @@ class Catalogue:
         direction, spread = lens.token_direction(token), lens.covariance
         hits: list[tuple[float, FeatureId]] = []
         for layer, sae in enumerate(self._engine.saes):
+            if layers is not None and layer not in layers:
+                continue
             score = (sae.decoder_dots(direction) / sae.decoder_spread(spread)).numpy()
-            top = np.argpartition(score, -limit)[-limit:]
+            top = np.argsort(-score)[:limit]
             hits += [(float(score[i]), FeatureId(layer, int(i))) for i in top]
         hits.sort(reverse=True)
         return tuple(Hit(fid, self.book.label(fid), score) for score, fid in hits[:limit])

@@ -1,0 +1,41 @@
+"""What the benches measure: our engine, and plain transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from desktop_scope import paths
+from desktop_scope.engine.devices import import_torch
+from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.requests import LoadModel
+from desktop_scope.engine.types import Prompt
+from desktop_scope.engine.worker import silent_job
+from desktop_scope.library.demo_model import demo_model
+from desktop_scope.library.opening import open_engine
+
+_TEXT = (
+    "The committee met on Thursday to discuss the new parking rules, and most members agreed that "
+    "the current signs are confusing. My chihuahua barks at presidents whenever they appear on "
+    "television, which happens more often than one would think in a quiet mountain village. "
+)
+
+
+def demo_engine() -> Engine:
+    """The demo pack on this machine's processor."""
+    import_torch()
+    return open_engine(LoadModel(paths.demo_pack(), device="cpu", dtype="float32"), silent_job())
+
+
+def plain_model() -> Any:
+    """The same model as transformers gives it: float32, on the processor, nothing changed."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(demo_model(), dtype=torch.float32).eval()
+
+
+def prompt_of(engine: Engine, n_tokens: int) -> Prompt:
+    """A raw prompt of exactly so many tokens, its first token included."""
+    text = _TEXT * (n_tokens // 40 + 1)
+    ids = engine.model.encode(Prompt(text, chat=False)).ids[1:n_tokens]
+    return Prompt(engine.model.decode(ids), chat=False)

@@ -1,0 +1,52 @@
+"""The command line: every verb works without a screen; no verb opens the window.
+
+Exit codes: 0 done, 2 bad usage or bad input, 1 a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+import desktop_scope
+from desktop_scope.cli import bench, demo, feature, listing, screenshot, search, steer, trace, window
+from desktop_scope.engine.devices import prepare_process
+from desktop_scope.errors import ScopeError
+
+VERBS = (demo, listing, trace, feature, search, steer, screenshot, bench)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    prepare_process()
+    options = _parser().parse_args(arguments)
+    try:
+        result = options.run(options)
+    except ScopeError as error:
+        print(f"desktop-scope: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    if isinstance(result, int):
+        return result
+    print(json.dumps(result, ensure_ascii=False) if options.json else options.table(result))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="desktop-scope",
+        description=desktop_scope.__doc__,
+        epilog="With no verb the window opens.",
+    )
+    parser.add_argument("--version", action="version", version=desktop_scope.__version__)
+    parser.set_defaults(run=window.run, json=False)
+    verbs = parser.add_subparsers(metavar="VERB")
+    for verb in VERBS:
+        child = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
+        verb.add_arguments(child)
+        child.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+        child.set_defaults(run=verb.run, table=verb.table)
+    return parser

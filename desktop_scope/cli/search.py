@@ -1,0 +1,49 @@
+"""``search``: features by the words of their labels, or by what they promote."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from desktop_scope.cli.common import add_model_arguments, columns, feature_json, open_workbench
+
+NAME = "search"
+HELP = "Find features by label, or by the word they make likelier."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    parser.add_argument("query")
+    parser.add_argument("--by", choices=("label", "promotes"), default="label")
+    parser.add_argument("--layer", type=int, help="only this layer")
+    parser.add_argument("--limit", type=int, default=20)
+    add_model_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Search."""
+    catalogue = open_workbench(options).catalogue
+    layers = None if options.layer is None else range(options.layer, options.layer + 1)
+    limit = max(options.limit, 0)
+    start = time.perf_counter()
+    if options.by == "label":
+        hits = catalogue.book.search(options.query, layers, limit)
+    else:
+        hits = catalogue.promoting(options.query, layers, limit)
+    return {
+        "query": options.query,
+        "results": [feature_json(h.feature, h.label) | {"score": h.score} for h in hits],
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """For people."""
+    if not result["results"]:
+        return f"Nothing found for “{result['query']}”. Try the beginning of a word."
+    rows = [
+        [f"{r['layer']}/{r['index']}", f"{r['score']:.2f}", f"{r['label']} ({r['label_source']})"]
+        for r in result["results"]
+    ]
+    return columns(rows, right=frozenset({0, 1}))

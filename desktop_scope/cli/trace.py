@@ -1,0 +1,143 @@
+"""``trace``: which features a text lights up, at every layer."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from desktop_scope.cli.common import (
+    add_model_arguments,
+    add_prompt_arguments,
+    columns,
+    feature_json,
+    open_workbench,
+    terminal_job,
+    visible,
+)
+from desktop_scope.engine.requests import TracePrompt
+from desktop_scope.engine.types import FeatureId, Prompt, Trace
+from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.catalogue import Catalogue
+
+NAME = "trace"
+HELP = "Features at every layer, for one text."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    add_prompt_arguments(parser)
+    parser.add_argument("--layers", default="", help="such as 3,7-12; all by default")
+    parser.add_argument("--top", type=int, default=10, help="features per layer and per token")
+    add_model_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Trace the prompt."""
+    if options.top < 1:
+        raise ScopeError("--top must be at least 1.", "Try --top 10.")
+    bench = open_workbench(options)
+    layers = parse_layers(options.layers, len(bench.engine.saes))
+    request = TracePrompt(Prompt(options.prompt, options.chat))
+    trace = bench.engine.trace(request, terminal_job())
+    tokens = [
+        {
+            "index": i,
+            "id": int(trace.ids[i]),
+            "text": text,
+            "masked": bool(trace.masked[i]),
+            "logprob": None if np.isnan(trace.logprobs[i]) else float(trace.logprobs[i]),
+        }
+        for i, text in enumerate(trace.texts)
+    ]
+    following = zip(trace.next_texts, trace.next_probs.tolist(), strict=True)
+    return {
+        "model": bench.engine.model.info.id,
+        "tokens": tokens,
+        "layers": [_layer(trace, bench.catalogue, layer, options.top) for layer in layers],
+        "next": [{"token": text, "probability": p} for text, p in following],
+        "seconds": trace.seconds,
+    }
+
+
+def parse_layers(text: str, n_layers: int) -> list[int]:
+    """``3,7-12`` → [3, 7, 8, … 12]; all layers when empty.
+
+    Raises:
+        ScopeError: Not numbers, or layers that do not exist.
+    """
+    if not text:
+        return list(range(n_layers))
+    layers: set[int] = set()
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            layers |= set(range(int(first), int(last or first) + 1))
+    except ValueError:
+        raise ScopeError(f"“{text}” does not name layers.", "Write --layers 3,7-12.") from None
+    if not layers or min(layers) < 0 or max(layers) >= n_layers:
+        raise ScopeError(f"“{text}” names no layers, or some that do not exist.",
+                         f"This model has layers 0 to {n_layers - 1}.")
+    return sorted(layers)
+
+
+def _layer(trace: Trace, catalogue: Catalogue, layer: int, top: int) -> dict[str, Any]:
+    acts = trace.acts[layer]
+    n_features = catalogue.store.n_features
+    rows = acts.rows()
+    peak = np.zeros(n_features, np.float32)
+    np.maximum.at(peak, acts.indices, acts.values)
+    total = np.bincount(acts.indices, acts.values, n_features)
+    best = [int(i) for i in np.argsort(-peak, kind="stable")[:top] if peak[i] > 0]
+    features = []
+    for index in best:
+        feature = FeatureId(layer, index)
+        hits = acts.indices == index
+        features.append(
+            feature_json(feature, catalogue.book.label(feature))
+            | {
+                "max": float(peak[index]),
+                "max_token": int(rows[hits][acts.values[hits].argmax()]),
+                "total": float(total[index]),
+                "density": float(catalogue.store.density[feature]),
+            }
+        )
+    encoded = int((~trace.masked).sum())
+    return {
+        "layer": layer,
+        "hook_name": f"blocks.{layer}.hook_resid_post",
+        "l0": len(acts.indices) / max(encoded, 1),
+        "features": features,
+        "by_token": [_strongest(*acts.at(token), top) for token in range(trace.n_tokens)],
+    }
+
+
+def _strongest(indices: np.ndarray, values: np.ndarray, top: int) -> list[dict[str, Any]]:
+    order = np.argsort(-values, kind="stable")[:top]
+    return [{"index": int(indices[i]), "value": float(values[i])} for i in order]
+
+
+def table(result: dict[str, Any]) -> str:
+    """For people."""
+    tokens = result["tokens"]
+    lines = [" ".join(visible(token["text"]) for token in tokens), ""]
+    rows: list[list[object]] = [["layer", "feature", "strongest", "on", "fires on", "label"]]
+    for layer in result["layers"]:
+        for number, f in enumerate(layer["features"]):
+            rows.append(
+                [
+                    layer["layer"] if number == 0 else "",
+                    f["index"],
+                    f"{f['max']:.1f}",
+                    visible(tokens[f["max_token"]]["text"]),
+                    f"{f['density']:.2%}",
+                    f"{f['label']} ({f['label_source']})",
+                ]
+            )
+    lines.append(columns(rows, right=frozenset({0, 1, 2, 4})))
+    following = ", ".join(
+        f"{visible(n['token'])} {n['probability']:.0%}" for n in result["next"][:5]
+    )
+    lines += ["", f"Next: {following}", f"Traced in {result['seconds']:.2f} s."]
+    return "\n".join(lines)

@@ -1,0 +1,119 @@
+"""What a person does, each as a pure function from one state to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from desktop_scope.engine.types import FeatureId, Prompt
+from desktop_scope.evidence.types import Label
+from desktop_scope.gui.state import AppState, Dial, Pin, Selection
+
+_MOST_HISTORY = 50
+MOST_PINS = 9
+
+
+def set_prompt(state: AppState, prompt: Prompt) -> AppState:
+    """Another prompt: answers to the old one are gone."""
+    if prompt == state.prompt:
+        return state
+    return replace(
+        state, prompt=prompt, asked=False, answer=None, steered=None, show_steered=False
+    )
+
+
+def ask(state: AppState) -> AppState:
+    """Let the model answer, and remember the prompt."""
+    if not state.prompt.text.strip():
+        return state
+    others = tuple(p for p in state.history if p != state.prompt)
+    return replace(state, asked=True, history=(state.prompt, *others)[:_MOST_HISTORY])
+
+
+def stop(state: AppState) -> AppState:
+    """Stop answering; what was said so far stays."""
+
+    def ended(answer: Any) -> Any:
+        return answer and replace(answer, finished=True)
+
+    return replace(state, asked=False, answer=ended(state.answer), steered=ended(state.steered))
+
+
+def select(state: AppState, **changes: Any) -> AppState:
+    """Look at another token or feature; Back leads here again."""
+    selection = replace(state.selection, **changes)
+    if selection == state.selection:
+        return state
+    back = (*state.back, state.selection)[-_MOST_HISTORY:]
+    return replace(state, selection=selection, back=back, forward=())
+
+
+def go_back(state: AppState) -> AppState:
+    """Return to what was looked at before."""
+    if not state.back:
+        return state
+    return replace(
+        state,
+        selection=_fitting(state, state.back[-1]),
+        back=state.back[:-1],
+        forward=(state.selection, *state.forward),
+    )
+
+
+def go_forward(state: AppState) -> AppState:
+    """Undo a go_back."""
+    if not state.forward:
+        return state
+    return replace(
+        state,
+        selection=_fitting(state, state.forward[0]),
+        back=(*state.back, state.selection),
+        forward=state.forward[1:],
+    )
+
+
+def _fitting(state: AppState, selection: Selection) -> Selection:
+    """The selection, with its token only where the text still has it."""
+    fits = state.trace and selection.token is not None and selection.token < state.trace.n_tokens
+    return selection if fits else replace(selection, token=state.selection.token)
+
+
+def set_filters(state: AppState, **changes: Any) -> AppState:
+    """List other features."""
+    return replace(state, filters=replace(state.filters, **changes))
+
+
+def toggle_pin(state: AppState, feature: FeatureId, label: Label, max_active: float) -> AppState:
+    """Keep a feature at hand, or let it go; the oldest makes room."""
+    others = tuple(pin for pin in state.pins if pin.feature != feature)
+    if len(others) < len(state.pins):
+        return replace(state, pins=others)
+    return replace(state, pins=(*others, Pin(feature, label, max_active))[-MOST_PINS:])
+
+
+def add_dial(state: AppState, feature: FeatureId, label: Label, max_active: float) -> AppState:
+    """Put a feature into the steering rack."""
+    if any(dial.feature == feature for dial in state.rack):
+        return state
+    return replace(state, rack=(*state.rack, Dial(feature, label, max_active)))
+
+
+def change_dial(state: AppState, feature: FeatureId, **changes: Any) -> AppState:
+    """Turn a dial, switch its feature off, or leave it out."""
+    rack = tuple(replace(d, **changes) if d.feature == feature else d for d in state.rack)
+    return replace(state, rack=rack)
+
+
+def remove_dial(state: AppState, feature: FeatureId) -> AppState:
+    """Take a feature out of the rack."""
+    return replace(state, rack=tuple(d for d in state.rack if d.feature != feature))
+
+
+def clear_rack(state: AppState) -> AppState:
+    """Take every feature out of the rack."""
+    return replace(state, rack=(), steered=None, show_steered=False)
+
+
+def dismiss(state: AppState, message: Any) -> AppState:
+    """Take a message off the strip."""
+    return replace(state, messages=tuple(m for m in state.messages if m != message))

@@ -1,0 +1,83 @@
+"""Holds the state, and joins it with the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from desktop_scope.engine.requests import (
+    Generate,
+    LoadModel,
+    MeasureDamage,
+    ProbeFeature,
+    Request,
+    TracePrompt,
+)
+from desktop_scope.engine.worker import Event, Job, Worker
+from desktop_scope.gui import flow
+from desktop_scope.gui.state import AppState
+
+_FIELDS = tuple(field.name for field in fields(AppState))
+_COMPUTES = (LoadModel, TracePrompt, Generate, MeasureDamage, ProbeFeature)
+
+
+class Store(QObject):
+    """The one place where the state changes.
+
+    Requests that run the model go to one worker, those that only look things up to another, so
+    that a card opens while an answer is being generated.
+
+    Args:
+        state: To begin with; nothing is submitted for it until ``start``.
+        handle: Carries out requests, on the workers' threads.
+
+    Signals:
+        changed: (state, names of the fields that changed).
+    """
+
+    changed = Signal(object, object)
+    _arrived = Signal(object)
+
+    def __init__(self, state: AppState, handle: Callable[[Request, Job], Any]) -> None:
+        super().__init__()
+        self.state = state
+        self._arrived.connect(self._receive, Qt.ConnectionType.QueuedConnection)
+        self._compute = Worker("engine", handle, self._arrived.emit)
+        self._lookup = Worker("lookup", handle, self._arrived.emit)
+
+    def start(self, **changes: Any) -> None:
+        """Begin: submit what the first state needs, with these fields set."""
+        self.replace(replace(self.state, **changes))
+
+    def act(self, action: Callable[..., AppState], *args: Any, **more: Any) -> None:
+        """Do what a person did: ``action(state, …)`` gives the next state."""
+        self.replace(action(self.state, *args, **more))
+
+    def replace(self, state: AppState) -> None:
+        """Take a new state, ask for what it needs, and tell the panels."""
+        old = self.state
+        todo = flow.plan(old, state)
+        for kind in todo.cancel:
+            self._compute.cancel(kind)
+            self._lookup.cancel(kind)
+        for request in todo.submit:
+            state = flow.started(state, self._worker(request).submit(request), request.kind)
+        self.state = state
+        names = frozenset(n for n in _FIELDS if getattr(old, n) is not getattr(state, n))
+        if names:
+            self.changed.emit(state, names)
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Cancel everything and end the workers; True when they ended in time."""
+        ended = [worker.stop(timeout) for worker in (self._compute, self._lookup)]
+        return all(ended)
+
+    def _worker(self, request: Request) -> Worker:
+        return self._compute if isinstance(request, _COMPUTES) else self._lookup
+
+    @Slot(object)
+    def _receive(self, event: Event) -> None:
+        self.replace(flow.apply(self.state, event))
