@@ -17,38 +17,6 @@ check() {
     echo "   $name: $((SECONDS - start)) s" >&2
 }
 
-need first. Safe to run again.
-set -euo pipefail
-# shellcheck source=packaging/setup.sh
-source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-cd "$root"
-
-export QT_QPA_PLATFORM=offscreen OMP_WAIT_POLICY=PASSIVE
-failed=()
-
-# check NAME COMMAND… goes on after a failure, so that one run tells all.
-check() {
-    local name=$1 start=$SECONDS
-    shift
-    say "$name"
-    "$@" </dev/null || failed+=("$name")
-    echo "   $name: $((SECONDS - start)) s" >&2
-}
-
-# The built wheel, in an environment of its own that borrows only the dependencies.
-wheel_works() (
-    set -e
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work" "$root"
-    "$bin/python" -m venv --without-pip "$work/venv"
-    pip --python "$work/venv/bin/python" install --quiet --no-deps --no-index "$work"/*.whl
-    where='import sysconfig; print(sysconfig.get_path("purelib"))'
-    "$bin/python" -c "$where" >"$("$work/venv/bin/python" -c "$where")/dependencies.pth"
-    cd "$work"
-    venv/bin/desktop-scope list --json
-)
-
 need "${qt_needs[@]}" "${x11_needs[@]}" "${test_needs[@]}"
 make_venv
 install_project test
