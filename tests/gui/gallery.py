@@ -16,6 +16,8 @@ import numpy as np
 from PySide6.QtWidgets import QApplication, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.heat_map import HeatMap
+from desktop_scope.gui.widgets.line_plot import LinePlot
 from desktop_scope.gui.widgets.token_view import TokenView
 
 PROMPT = (
@@ -60,7 +62,70 @@ def token_view() -> QWidget:
     return view
 
 
-GALLERY: dict[str, Callable[[], QWidget]] = {"token_view": token_view}
+def _layers(n_layers: int, n_tokens: int) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    values = rng.random((n_layers, n_tokens)) ** 9 * 8
+    layer = np.arange(n_layers)[:, None]
+    for token, width, size in ((6, 5, 24), (8, 7, 18), (15, 4, 12)):
+        values[:, [token % n_tokens]] += size * np.exp(-(((layer - 17) / width) ** 2))
+    return values.astype(np.float32)
+
+
+def heat_map() -> QWidget:
+    texts = split(PROMPT) + split(ANSWER)
+    view = HeatMap()
+    masked = np.zeros(len(texts), bool)
+    masked[[0, 11]] = True
+    values = _layers(30, len(texts)) * ~masked
+    view.set_data(values, 24, masked, None, texts)
+    match = np.exp(-(((np.arange(30) - 17) / 11) ** 2))
+    view.set_row_alpha(match)
+    view.set_row_notes([f"{m:.2f}" for m in match])
+    view.set_current(17, 6)
+    view.set_hovered(12, 30)
+    view.resize(680, 320)
+    return view
+
+
+def heat_map_long() -> QWidget:
+    view = HeatMap()
+    values = np.tile(_layers(48, 64), (1, 8))
+    view.set_data(values, 24, None, None, [" word"] * 512)
+    view.set_current(20, 200)
+    view.resize(680, 260)
+    return view
+
+
+def heat_map_short() -> QWidget:
+    view = HeatMap()
+    view.set_data(
+        _layers(12, 10) - 5,
+        20,
+        None,
+        None,
+        split("The| dog| bar|ks| at| the| presidents| of|."),
+        True,
+    )
+    view.set_current(5, 3)
+    view.resize(680, 180)
+    return view
+
+
+def line_plot() -> QWidget:
+    texts = split(PROMPT) + split(ANSWER)
+    view = LinePlot()
+    values = _layers(30, len(texts))
+    names = ["dogs and pets", "noise and sound", "heads of state"]
+    view.set_lines([(n, values[14 + i], theme.pinned_color(i)) for i, n in enumerate(names)], texts)
+    view.set_current(6)
+    view.resize(680, 110)
+    return view
+
+
+GALLERY: dict[str, Callable[[], QWidget]] = {
+    function.__name__: function
+    for function in (token_view, heat_map, heat_map_long, heat_map_short, line_plot)
+}
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QColor, QImage, QPainter, QPixmap
-from PySide6.QtWidgets import QAbstractScrollArea, QWidget
+from PySide6.QtGui import QColor, QImage, QPixmap
+from PySide6.QtWidgets import QAbstractScrollArea, QLabel, QWidget
+
+from desktop_scope.gui import theme
 
 STALE_OPACITY = 0.5
 
@@ -56,6 +57,13 @@ def image_of(pixels: Pixels, ratio: float = 1.0, alpha: bool = False) -> QImage:
     return image
 
 
+def muted(label: QLabel) -> QLabel:
+    """Make a label's text secondary, in both themes."""
+    # The role follows the palette; a colour of its own would stay when the theme changes.
+    label.setForegroundRole(theme.MUTED_ROLE)
+    return label
+
+
 def device_size(width: float, height: float, ratio: float) -> tuple[int, int]:
     """Device pixels that cover a logical size; rounding down would leave a line unpainted."""
     return max(1, math.ceil(width * ratio)), max(1, math.ceil(height * ratio))
@@ -88,12 +96,6 @@ def hatch_mask(height: int, width: int, ratio: float) -> NDArray[np.bool_]:
     return (x + y) % period < max(1, round(ratio))
 
 
-def grab_focus_ring(painter: QPainter, rect: QRect, color: QColor) -> None:
-    """A hair-thin ring inside a rectangle."""
-    painter.setPen(color)
-    painter.drawRoundedRect(rect.adjusted(0, 0, -1, -1), 3, 3)
-
-
 def number(value: float) -> str:
     """A measured value in at most five characters: 0.03, 1.24, 12.4, 1,240."""
     if not math.isfinite(value):
@@ -112,9 +114,3 @@ def percent(share: float) -> str:
     if 0 < abs(value) < 0.01:
         return "< 0.01 %"
     return f"{value:.{digits}f} %"
-
-
-def nearest(point: QPoint, length: int, start: float, span: float) -> int:
-    """Which of ``length`` equal columns from ``start`` a point's x falls in; −1 outside."""
-    at = (point.x() - start) / span * length if span > 0 else -1
-    return int(at) if 0 <= at < length else -1

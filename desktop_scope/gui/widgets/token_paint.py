@@ -252,16 +252,13 @@ class TextLayer:
             pixels, layout.lefts[span] + 2, layout.widths[span], tops, metrics.box, ratio
         )
         image = image_of(pixels, ratio, alpha=True)
-        painter = QPainter(image)
-        painter.setRenderHints(
-            QPainter.RenderHint.Antialiasing | QPainter.RenderHint.TextAntialiasing
-        )
-        painter.translate(2, -origin)
-        self._draw_marks(painter, metrics, tokens, masked, ratio)
-        self._draw_text(painter, metrics, tokens, masked)
-        if metrics.divider_line in range(first, past):
-            _draw_divider(painter, metrics)
-        painter.end()
+        with QPainter(image) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.translate(2, -origin)
+            self._draw_marks(painter, metrics, tokens, masked, ratio)
+            self._draw_text(painter, metrics, tokens, masked)
+            if metrics.divider_line in range(first, past):
+                _draw_divider(painter, metrics)
         image = image.copy()
         image.setDevicePixelRatio(1)
         return image

@@ -23,6 +23,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
+    QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -446,11 +447,20 @@ class TokenView(Stale, QListView):
     # -- painting -------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        view = self.viewport()
+        # Left open by an exception, a painter would crash Qt: hence "with".
+        canvas = self._canvas()
+        with QPainter(self.viewport()) as painter:
+            if self.is_stale():
+                painter.fillRect(self.viewport().rect(), theme.tokens().surface)
+                painter.setOpacity(self.content_opacity())
+            painter.drawImage(QPoint(0, 0), canvas)
+
+    def _canvas(self) -> QImage:
+        """Everything in sight as one image, so that the window is touched only once."""
+        view, t = self.viewport(), theme.tokens()
         ratio = view.devicePixelRatioF()
-        t = theme.tokens()
         scroll = self.verticalOffset() - MARGIN
-        pixels = self._strength.pixels(
+        self._pixels = self._strength.pixels(
             self._metrics,
             view.width(),
             view.height(),
@@ -461,23 +471,20 @@ class TokenView(Stale, QListView):
             self._signed,
             self._pinned,
         )
-        canvas = image_of(pixels)
-        painter = QPainter(canvas)
-        self._text.draw(painter, self._metrics, self._masked, ratio, scroll, MARGIN, view.height())
-        painter.scale(ratio, ratio)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for token, color, width in (
-            (self._hovered, t.faint, 1.0),
-            (self.current(), t.accent, 1.5 if self.hasFocus() else 1.0),
-        ):
-            self._metrics.ring(painter, self.token_rect(token), color, width)
-        painter.end()
+        canvas = image_of(self._pixels)
+        with QPainter(canvas) as painter:
+            self._text.draw(
+                painter, self._metrics, self._masked, ratio, scroll, MARGIN, view.height()
+            )
+            painter.scale(ratio, ratio)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for token, color, width in (
+                (self._hovered, t.faint, 1.0),
+                (self.current(), t.accent, 1.5 if self.hasFocus() else 1.0),
+            ):
+                self._metrics.ring(painter, self.token_rect(token), color, width)
         canvas.setDevicePixelRatio(ratio)
-        painter = QPainter(view)
-        if self._stale:
-            painter.fillRect(view.rect(), t.surface)
-            painter.setOpacity(self.content_opacity())
-        painter.drawImage(QPoint(0, 0), canvas)
+        return canvas
 
 
 def _fit(values: Any, n: int, filler: float) -> NDArray[Any]:
