@@ -35,6 +35,22 @@ _MODAL = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the real window run where there is one: under QT_QPA_PLATFORM=xcb."""
+    if os.environ["QT_QPA_PLATFORM"] != "xcb":
+        for item in items:
+            if item.get_closest_marker("xvfb"):
+                item.add_marker(pytest.mark.skip(reason="needs QT_QPA_PLATFORM=xcb"))
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """The folder for what people look at after a run: screenshots."""
+    folder = Path(__file__).parents[1] / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo_model_dir() -> Path:
     """The real demo model, from this user's real cache; the first time it takes half a minute."""
