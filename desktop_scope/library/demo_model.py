@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from desktop_scope import paths
@@ -18,16 +19,26 @@ def demo_sha256() -> str:
     return str(pack["model"]["gguf_sha256"])
 
 
-def demo_model(progress: Progress = silent, check: Check = never) -> Path:
+def demo_model(
+    progress: Progress = silent,
+    check: Check = never,
+    find: Callable[[str, Progress, Check], Path | None] = find_gguf,
+) -> Path:
     """The folder of the demo model; found and converted when this is the first time.
+
+    Args:
+        progress: Told how far the work is.
+        check: Asked whether to stop.
+        find: Where the GGUF file comes from; ``fetch_gguf`` downloads it if need be.
 
     Raises:
         ScopeError: No such model on this machine, or it cannot be converted.
+        Cancelled: ``check`` said so.
     """
     sha256 = demo_sha256()
     if folder := cached_model(sha256):
         return folder
-    if gguf := find_gguf(sha256, progress, check):
+    if gguf := find(sha256, progress, check):
         return ensure_model(gguf, sha256, progress, check)
     raise ScopeError(
         "The demo model is not on this machine yet.",

