@@ -366,8 +366,15 @@ QPushButton:focus, QToolButton:focus, QLineEdit:focus, QPlainTextEdit:focus, QSp
 QDoubleSpinBox:focus {{ border: 1px solid {accent}; }}
 QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox {{ background: {surface};
     border: 1px solid {line}; border-radius: 4px; padding: 3px 6px; }}
+QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
+QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled {{ color: {faint}; }}
+QPushButton[flat="true"] {{ background: transparent; border-color: transparent;
+    text-align: left; padding: 3px 6px; }}
+QPushButton[flat="true"]:hover {{ background: {raised}; }}
+QPushButton[flat="true"]:focus {{ border-color: {accent}; }}
+QAbstractItemView {{ outline: 0; }}
 QHeaderView::section {{ background: {surface}; color: {muted}; border: none;
-    border-bottom: 1px solid {line}; padding: 4px 8px; }}
+    border-bottom: 1px solid {line}; padding: 4px 8px; font-weight: normal; }}
 QTableView {{ gridline-color: transparent; }}
 QScrollBar {{ background: transparent; border: none; }}
 QScrollBar:vertical {{ width: 10px; }}

@@ -13,11 +13,22 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QTableView, QVBoxLayout, QWidget
 
+from desktop_scope.evidence.types import Example
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.bar_list import BarList, PromotesList
+from desktop_scope.gui.widgets.dial import Dial
+from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.example_list import ExampleList
 from desktop_scope.gui.widgets.heat_map import HeatMap
+from desktop_scope.gui.widgets.histogram import Histogram
 from desktop_scope.gui.widgets.line_plot import LinePlot
+from desktop_scope.gui.widgets.message_strip import MessageStrip
+from desktop_scope.gui.widgets.painting import number, percent
+from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
+from desktop_scope.gui.widgets.strength_legend import StrengthLegend
 from desktop_scope.gui.widgets.token_view import TokenView
 
 PROMPT = (
@@ -122,10 +133,200 @@ def line_plot() -> QWidget:
     return view
 
 
+def histogram() -> QWidget:
+    view = Histogram()
+    at = np.arange(24)
+    counts = (1800 * np.exp(-(((at - 9) / 6) ** 2))).astype(int)
+    counts[-2:] = (3, 1)
+    view.set_counts(counts, np.geomspace(0.4, 26, 25))
+    view.set_marker(11.0)
+    view.resize(320, 96)
+    return view
+
+
+class _Cells(QAbstractTableModel):
+    ROWS = (
+        (17, "dogs and pets", 24.1, 1.0),
+        (12, "animals in a home", 15.3, 0.62),
+        (22, "noise and sound", 8.25, 0.34),
+        (26, "words after a comma", 2.04, 0.08),
+        (29, "heads of state", 0.42, 0.02),
+    )
+
+    def rowCount(self, parent=QModelIndex()) -> int:  # noqa: B008
+        return len(self.ROWS)
+
+    def columnCount(self, parent=QModelIndex()) -> int:  # noqa: B008
+        return 3
+
+    def data(self, index, role=Qt.ItemDataRole.DisplayRole):
+        layer, label, value, fraction = self.ROWS[index.row()]
+        if role == FRACTION_ROLE:
+            return fraction
+        if role == Qt.ItemDataRole.DisplayRole:
+            return (f"L{layer}", label, number(value))[index.column()]
+        return None
+
+    def headerData(self, section, orientation, role=Qt.ItemDataRole.DisplayRole):
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return ("Layer", "Label", "Strength")[section]
+        return None
+
+
+def strength_bars() -> QWidget:
+    view = QTableView()
+    view.setModel(_Cells(view))
+    view.setItemDelegateForColumn(2, StrengthBarDelegate(view))
+    view.verticalHeader().hide()
+    view.verticalHeader().setDefaultSectionSize(26)
+    view.setShowGrid(False)
+    view.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+    for column, width in enumerate((56, 180, 180)):
+        view.setColumnWidth(column, width)
+    view.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+    view.horizontalHeader().setHighlightSections(False)
+    view.selectRow(1)
+    view.resize(420, 170)
+    return view
+
+
+def bar_list() -> QWidget:
+    view = BarList("Next token", clickable=True)
+    rows = [(" dog", 0.42), (" cat", 0.21), (" puppy", 0.083), ("\n", 0.031), ("<|im_end|>", 0.004)]
+    view.set_rows(rows, 1.0, grey=True, write=percent)
+    view.resize(320, 130)
+    return view
+
+
+def promotes() -> QWidget:
+    view = PromotesList(clickable=True)
+    view.set_rows(
+        [(" dog", 1.82), (" dogs", 1.77), ("Dog", 1.5), (" puppy", 1.21), (" canine", 0.93)],
+        [
+            (" treaty", -0.71),
+            (" Parliament", -0.66),
+            ("国", -0.52),
+            (" per", -0.5),
+            ("ously", -0.31),
+        ],
+    )
+    view.resize(420, 150)
+    return _padded(view)
+
+
+def _padded(widget: QWidget) -> QWidget:
+    outside = QWidget()
+    column = QVBoxLayout(outside)
+    column.addWidget(widget)
+    outside.resize(widget.width() + 24, widget.height() + 24)
+    return outside
+
+
+def dials() -> QWidget:
+    outside = QWidget()
+    column = QVBoxLayout(outside)
+    column.setSpacing(0)
+    first = Dial("dogs and pets · L17/3988", 1.5)
+    first.set_safe(-1.8, 2.1)
+    second = Dial("formal language in letters and complaints to an office · L22/512", -0.75)
+    third = Dial("noise and sound · L12/77", 0.5)
+    third.set_ablated(True)
+    fourth = Dial("heads of state · L9/1203", 2.2)
+    fourth.set_on(False)
+    for dial in (first, second, third, fourth):
+        column.addWidget(dial)
+    column.addStretch()
+    outside.resize(760, 180)
+    return outside
+
+
+def _examples() -> list[Example]:
+    rng = np.random.default_rng(2)
+    sentences = (
+        "Children| learn| early| that| our| old| pu|ppy| and| the| other| DOG|s| of| the| street|"
+        " play| together| in| the| park| after| school|.",
+        "She| walked| her| chi|hua|hua| DOWN| to| the| river| every| morning| before| work|,|\n|"
+        "rain| or| shine|,| and| met| the| same| people|.",
+        "The| vet| said| the| ter|rier| should| rest|.",
+    )
+    found = []
+    for n, (text, peak, value, band) in enumerate(
+        zip(sentences * 2, (11, 5, 5, 7, 3, 2), (25.9, 24.2, 22.8, 13.1, 12.6, 11.9),
+            ("top",) * 3 + ("mid",) * 3, strict=True)
+    ):  # fmt: skip
+        texts = tuple(text.split("|"))
+        values = (rng.random(len(texts)) ** 8 * 10).astype(np.float32)
+        values[peak], values[max(peak - 1, 0)] = value, value * 0.6
+        found.append(Example(texts, values, peak, value - n * 0, band))
+    return found
+
+
+def examples() -> QWidget:
+    view = ExampleList()
+    view.set_examples(_examples(), 26.0)
+    view.resize(440, 260)
+    return view
+
+
+def examples_wrapped() -> QWidget:
+    view = examples()
+    view.set_wrapped(True)
+    view.resize(440, 400)
+    return view
+
+
+def message_strip() -> QWidget:
+    outside = QWidget()
+    column = QVBoxLayout(outside)
+    column.setContentsMargins(0, 0, 0, 0)
+    strip = MessageStrip()
+    strip.show_message("The model was loaded with 2 of 4 threads.", kind="news")
+    strip.show_message(
+        "The SAE for layer 12 does not fit this model.",
+        "It was made for 768 numbers per token, and the model has 576. Choose another SAE.",
+        "Traceback (most recent call last):\n  File …\nScopeError: d_in 768 != 576",
+    )
+    column.addWidget(strip)
+    column.addStretch()
+    outside.resize(640, 130)
+    return outside
+
+
+def empty_state() -> QWidget:
+    view = EmptyState(
+        "Click a token, and the features that light up on it appear here.", "Try an example"
+    )
+    view.resize(380, 180)
+    return view
+
+
+def legend() -> QWidget:
+    outside = QWidget()
+    row = QHBoxLayout(outside)
+    one, two = StrengthLegend(), StrengthLegend()
+    one.set_range(25.9)
+    two.set_range(1.5, signed=True)
+    row.addWidget(one)
+    row.addWidget(two)
+    row.addStretch()
+    outside.resize(380, 44)
+    return outside
+
+
+def stale() -> QWidget:
+    view = token_view()
+    view.set_stale(True)
+    return view
+
+
 GALLERY: dict[str, Callable[[], QWidget]] = {
     function.__name__: function
-    for function in (token_view, heat_map, heat_map_long, heat_map_short, line_plot)
-}
+    for function in (
+        token_view, stale, heat_map, heat_map_long, heat_map_short, line_plot, histogram,
+        strength_bars, bar_list, promotes, dials, examples, examples_wrapped, message_strip,
+        empty_state, legend,
+    )
+}  # fmt: skip
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.gui import theme
-from desktop_scope.gui.widgets.painting import Stale, number
+from desktop_scope.gui.widgets.painting import Stale, muted, number
 from desktop_scope.gui.widgets.strength_bar import draw_bar
 from desktop_scope.gui.widgets.token_layout import shown
 
@@ -232,13 +232,12 @@ class PromotesList(QWidget):
                 self.suppresses,
             ),
         ):
-            heading = QLabel(title)
+            heading = muted(QLabel(title))
             heading.setToolTip(help_)
-            heading.setForegroundRole(self.foregroundRole())
             column = QVBoxLayout()
             column.setSpacing(4)
             column.addWidget(heading)
-            column.addWidget(rows)
+            column.addWidget(rows, 1)
             columns.addLayout(column, 1)
         self.promotes.row_clicked.connect(self._promoted)
         self.suppresses.row_clicked.connect(self._suppressed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from desktop_scope.gui.widgets.painting import muted
 
@@ -22,14 +22,18 @@ class EmptyState(QWidget):
         self._sentence = muted(QLabel())
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._sentence.setWordWrap(True)
+        self._sentence.setMaximumWidth(320)  # short lines read as one thought
         self._button = QPushButton()
         self._button.clicked.connect(self._pressed)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(12)
         column.addStretch(2)
-        column.addWidget(self._sentence)
-        column.addWidget(self._button, 0, Qt.AlignmentFlag.AlignHCenter)
+        centre = Qt.AlignmentFlag.AlignHCenter
+        row = QHBoxLayout()
+        row.addWidget(self._sentence, 1)
+        column.addLayout(row)
+        column.addWidget(self._button, 0, centre)
         column.addStretch(3)
         self.set_text(sentence, action)
 

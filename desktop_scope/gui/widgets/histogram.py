@@ -142,16 +142,13 @@ class Histogram(Stale, QWidget):
         painter.setPen(theme.tokens().muted)
         measure = painter.fontMetrics()
         n = len(self._counts)
-        room = measure.horizontalAdvance("00.00") + 16
-        step = max(1, int(np.ceil(room / column)))
+        room = measure.horizontalAdvance("00.00") + 20
         y = area.bottom() + 4 + measure.ascent()
-        for i in range(0, n + 1, step):
-            text = number(float(self._edges[i]))
+        for i in np.linspace(0, n, min(n, max(1, int(area.width() / room))) + 1).round().tolist():
+            text = number(float(self._edges[int(i)]))
             width = measure.horizontalAdvance(text)
             x = area.left() + i * column - width / 2
-            if i and x + width > self.width():
-                break
-            painter.drawText(QPointF(max(0.0, x), y), text)
+            painter.drawText(QPointF(min(max(0.0, x), area.right() - width), y), text)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._hover(self.bin_at(event.position().toPoint()))

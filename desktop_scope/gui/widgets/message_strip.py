@@ -152,6 +152,7 @@ class MessageStrip(QWidget):
         strip = Message(message, hint, details, kind, self)
         strip.dismissed.connect(self._dismissed)
         self._column.addWidget(strip)
+        strip.show()
         self.show()
 
     def clear(self) -> None:

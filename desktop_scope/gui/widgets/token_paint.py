@@ -168,7 +168,7 @@ def _token_map(
     span = slice(tokens.start, tokens.stop)
     left = np.round((layout.lefts[span] + margin) * ratio).astype(np.int64)
     right = np.round((layout.lefts[span] + layout.widths[span] + margin) * ratio).astype(np.int64)
-    left, right = np.minimum(left, width), np.minimum(right, width)
+    left, right = np.clip(left, 0, width), np.clip(right, 0, width)
     run = right - left
     flat = np.full((past - first) * width, -1, np.intp)
     starts = (layout.lines[span] - first) * width + left
@@ -188,7 +188,8 @@ def _colors(
     fill = theme.opaque(ramp(behind))
     under = theme.opaque(ramp(np.sign(strength), behind_text=False))
     size = np.clip(np.abs(strength) if signed else strength, 0, 1)
-    return fill, under, np.ceil(size * full_rows).astype(np.int64)
+    # Below 2 % an underline would say more than there is.
+    return fill, under, np.where(size < 0.02, 0, np.ceil(size * full_rows)).astype(np.int64)
 
 
 def _put(out: Pixels, rows: NDArray[np.int64], content: Pixels) -> None:

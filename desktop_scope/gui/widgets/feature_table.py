@@ -1,0 +1,193 @@
+"""Features as rows: label, layer, strength, how often they fire."""
+
+# ruff: noqa: D102 - Qt's overrides are documented by Qt
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+    Slot,
+)
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from desktop_scope.engine.types import FeatureId
+from desktop_scope.evidence.types import FeatureRow, Source
+from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.painting import Stale, number, percent
+from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
+
+Index = QModelIndex | QPersistentModelIndex
+
+LAYER, LABEL, STRENGTH, DENSITY = range(4)
+_TITLES = ("Layer", "Feature", "Strength", "Fires on")
+_HELP = (
+    "After which layer of the model it was read",
+    "What it seems to stand for: bold was written by a person, plain was made automatically",
+    "How strongly it fires, as a share of the strongest activation seen in the evidence",
+    "The share of all tokens on which it fires (density)",
+)
+_ROW_HEIGHT = 26
+
+
+class _Rows(QAbstractTableModel):
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.rows: tuple[FeatureRow, ...] = ()
+        self.pinned: frozenset[FeatureId] = frozenset()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(_TITLES)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _TITLES[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _HELP[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole and section in (LAYER, DENSITY):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row, column = self.rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(row, column)
+        if role == FRACTION_ROLE and column == STRENGTH:
+            return row.strength
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _tooltip(row)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return f"{_TITLES[column]} {self._text(row, column)}"
+        if role == Qt.ItemDataRole.FontRole and column == LABEL:
+            return self._font(row)
+        if role == Qt.ItemDataRole.ForegroundRole:
+            dim = column in (LAYER, DENSITY) or row.label.confidence == "low"
+            return theme.tokens().muted if dim else None
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (LAYER, DENSITY):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def _text(self, row: FeatureRow, column: int) -> str:
+        if column == LAYER:
+            return str(row.feature.layer)
+        if column == LABEL:
+            star = "★ " if row.feature in self.pinned else ""
+            return star + row.label.text
+        if column == STRENGTH:
+            return number(row.strength) if row.strength else "–"
+        return percent(row.density)
+
+    @staticmethod
+    def _font(row: FeatureRow) -> QFont | None:
+        return theme.strong(theme.ui_font()) if row.label.source is Source.CURATED else None
+
+    def replace(self, rows: Sequence[FeatureRow]) -> None:
+        self.beginResetModel()
+        self.rows = tuple(rows)
+        self.endResetModel()
+
+    def set_pinned(self, pinned: frozenset[FeatureId]) -> None:
+        self.pinned = pinned
+        if self.rows:
+            last = self.index(len(self.rows) - 1, LABEL)
+            self.dataChanged.emit(self.index(0, LABEL), last)
+
+
+def _tooltip(row: FeatureRow) -> str:
+    return (
+        f"{row.label.text}\n"
+        f"feature {row.feature} · {row.label.source} label, {row.label.confidence} confidence\n"
+        f"activation {number(row.value)} of at most {number(row.max_active)} · "
+        f"fires on {percent(row.density)} of tokens"
+    )
+
+
+class FeatureTable(Stale, QTableView):
+    """A list of features.
+
+    Signals:
+        feature_chosen: The user moved to a feature.
+        feature_activated: The user double-clicked one or pressed Enter on it.
+    """
+
+    feature_chosen = Signal(object)
+    feature_activated = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows = _Rows(self)
+        self._by_program = False
+        self.setModel(self._rows)
+        self.setAccessibleName("Features")
+        self.setItemDelegateForColumn(STRENGTH, StrengthBarDelegate(self))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(LABEL, QHeaderView.ResizeMode.Stretch)
+        for column, width in ((LAYER, 52), (STRENGTH, 130), (DENSITY, 72)):
+            self.setColumnWidth(column, width)
+        self.activated.connect(self._activated)
+
+    def set_rows(self, rows: Sequence[FeatureRow], chosen: FeatureId | None) -> None:
+        """Show these features."""
+        self._by_program = True
+        self._rows.replace(rows)
+        self._by_program = False
+        self.set_chosen(chosen)
+
+    def set_chosen(self, chosen: FeatureId | None) -> None:
+        """Mark the selected feature where it is listed. Emits nothing."""
+        self._by_program = True
+        features = [row.feature for row in self._rows.rows]
+        if chosen in features:
+            self.setCurrentIndex(self._rows.index(features.index(chosen), LABEL))
+        else:
+            self.setCurrentIndex(QModelIndex())
+            self.clearSelection()
+        self._by_program = False
+
+    def set_pinned(self, pinned: frozenset[FeatureId]) -> None:
+        """Mark the pinned features with a star."""
+        self._rows.set_pinned(pinned)
+
+    def row(self, index: int) -> FeatureRow:
+        """One of the rows shown."""
+        return self._rows.rows[index]
+
+    def current_row(self) -> FeatureRow | None:
+        """The row the user is on."""
+        index = self.currentIndex()
+        return self._rows.rows[index.row()] if index.isValid() else None
+
+    def currentChanged(self, current: Index, previous: Index) -> None:
+        super().currentChanged(current, previous)
+        if not self._by_program and current.isValid() and current.row() != previous.row():
+            self.feature_chosen.emit(self._rows.rows[current.row()])
+
+    @Slot(QModelIndex)
+    def _activated(self, index: QModelIndex) -> None:
+        self.feature_activated.emit(self._rows.rows[index.row()])

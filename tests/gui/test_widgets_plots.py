@@ -1,0 +1,242 @@
+"""Heat map, line plot, histogram and legend, through setters, signals and pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QAccessible
+from PySide6.QtTest import QTest
+
+from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.heat_map import HeatMap
+from desktop_scope.gui.widgets.histogram import Histogram
+from desktop_scope.gui.widgets.line_plot import LinePlot
+from desktop_scope.gui.widgets.strength_legend import StrengthLegend
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def shown(qtbot, widget, width=500, height=240):
+    qtbot.addWidget(widget)
+    widget.resize(width, height)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    return widget
+
+
+@pytest.fixture
+def heat(qtbot, qapp):
+    theme.apply(qapp, "light")
+    heat = shown(qtbot, HeatMap())
+    values = np.zeros((6, 8))
+    values[4, 3] = 10
+    values[2, 3] = 5
+    heat.set_data(values, 10, None, None, [f"w{i}" for i in range(8)])
+    return heat
+
+
+def colour(widget, layer, token):
+    return widget.grab().toImage().pixelColor(widget.cell_rect(layer, token).center().toPoint())
+
+
+def test_a_click_hits_the_cell_under_the_pointer(heat):
+    clicked, moved = [], []
+    heat.cell_clicked.connect(lambda *cell: clicked.append(cell))
+    heat.current_changed.connect(lambda *cell: moved.append(cell))
+    for cell in ((0, 0), (5, 7), (3, 2)):
+        QTest.mouseClick(heat, LEFT, pos=heat.cell_rect(*cell).center().toPoint())
+    assert clicked == moved == [(0, 0), (5, 7), (3, 2)]
+    assert heat.current() == (3, 2)
+
+
+def test_the_last_layer_is_on_top(heat):
+    assert heat.cell_rect(5, 0).top() < heat.cell_rect(0, 0).top()
+
+
+def test_every_cell_is_found_under_its_own_centre(heat):
+    for layer in range(6):
+        for token in range(8):
+            assert heat.cell_at(heat.cell_rect(layer, token).center().toPoint()) == (layer, token)
+    assert heat.cell_at(QPoint(1, 1)) == (-1, -1)
+
+
+def test_stronger_is_greener(heat):
+    none, half, full = (colour(heat, layer, 3) for layer in (0, 2, 4))
+    assert none.red() > half.red() > full.red()
+    assert full.green() > full.red()
+
+
+def test_the_pixel_of_a_crowded_token_shows_the_strongest(qtbot, heat):
+    values = np.zeros((4, 2000))
+    values[1, 777] = 10
+    heat.set_data(values, 10)
+    place = heat.cell_rect(1, 777).center().toPoint()
+    image = heat.grab().toImage()
+    near = [image.pixelColor(place.x() + dx, place.y()) for dx in (-1, 0, 1)]
+    assert any(color.green() > color.red() + 40 for color in near)
+
+
+def test_weak_matches_are_drawn_fainter(heat):
+    full = colour(heat, 4, 3)
+    heat.set_row_alpha(np.array([1, 1, 1, 1, 0.3, 1]))
+    assert colour(heat, 4, 3).red() > full.red()
+    heat.set_row_notes(["", "", "", "", "0.30", ""])
+    assert "0.30" in heat.tooltip_text(4, 3)
+    assert heat.gutters()[1] > 20
+
+
+def test_masked_columns_are_hatched(heat):
+    values = np.zeros((6, 8))
+    heat.set_data(values, 10, np.arange(8) == 5)
+    image = heat.grab().toImage()
+
+    def colors(token):
+        rect = heat.cell_rect(3, token).toRect().adjusted(2, 2, -2, -2)
+        return {
+            image.pixelColor(x, y).name()
+            for x in range(rect.left(), rect.right())
+            for y in range(rect.top(), rect.bottom())
+        }
+
+    assert len(colors(4)) == 1
+    assert theme.tokens().hatch.name() in colors(5)
+    assert "not encoded" in heat.tooltip_text(3, 5)
+
+
+def test_signed_values_use_orange_and_blue(heat):
+    heat.set_data(np.array([[-1.0, 1.0]]), 1, signed=True)
+    low, high = colour(heat, 0, 0), colour(heat, 0, 1)
+    assert low.red() > low.blue()
+    assert high.blue() > high.red()
+
+
+def test_arrows_move_through_cells(heat):
+    heat.setFocus()
+    seen = []
+    heat.current_changed.connect(lambda *cell: seen.append(cell))
+    keys = Qt.Key
+    for key in (keys.Key_Right, keys.Key_Right, keys.Key_Down, keys.Key_Left, keys.Key_Up):
+        QTest.keyClick(heat, key)
+    assert seen == [(5, 0), (5, 1), (4, 1), (4, 0), (5, 0)]
+    QTest.keyClick(heat, keys.Key_Up)
+    assert heat.current() == (5, 0)
+    QTest.keyClick(heat, keys.Key_End)
+    QTest.keyClick(heat, keys.Key_PageDown)
+    assert heat.current() == (0, 7)
+
+
+def test_enter_and_double_click_open(heat):
+    seen = []
+    heat.cell_activated.connect(lambda *cell: seen.append(cell))
+    heat.set_current(2, 3)
+    QTest.keyClick(heat, Qt.Key.Key_Return)
+    QTest.mouseDClick(heat, LEFT, pos=heat.cell_rect(1, 1).center().toPoint())
+    assert seen == [(2, 3), (1, 1)]
+
+
+def test_the_program_choosing_is_silent(heat, qtbot):
+    with qtbot.assertNotEmitted(heat.current_changed):
+        heat.set_current(2, 3)
+        heat.set_current(-1, 3)
+        heat.set_current(99, 99)
+    assert heat.current() == (-1, -1)
+
+
+def test_a_screen_reader_hears_the_cell(heat):
+    heat.set_current(4, 3)
+    interface = QAccessible.queryAccessibleInterface(heat)
+    assert interface.text(QAccessible.Text.Name) == "Layers by tokens"
+    spoken = interface.text(QAccessible.Text.Description)
+    assert spoken == "layer 4, position 3 “w3”, activation 10.0"
+
+
+def test_tooltips_can_be_provided(heat):
+    heat.set_tooltip_provider(lambda layer, token: f"{layer}:{token}")
+    assert heat.tooltip_text(2, 1) == "2:1"
+
+
+def test_hovering_is_told_once(heat):
+    seen = []
+    heat.cell_hovered.connect(lambda *cell: seen.append(cell))
+    for _ in range(2):
+        QTest.mouseMove(heat, heat.cell_rect(2, 2).center().toPoint())
+    QTest.mouseMove(heat, QPoint(1, 1))
+    assert seen == [(2, 2), (-1, -1)]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (48, 512), (12, 2000), (0, 0), (3, 0)])
+@pytest.mark.parametrize("size", [(160, 80), (700, 300)])
+def test_any_shape_is_drawn(heat, shape, size):
+    heat.resize(*size)
+    values = np.random.default_rng(0).random(shape)
+    heat.set_data(values, 1, None, None, ["word"] * shape[1])
+    heat.set_current(0, 0)
+    assert not heat.grab().isNull()
+
+
+def test_stale_content_fades(heat):
+    strong = colour(heat, 4, 3)
+    heat.set_stale(True)
+    assert heat.is_stale()
+    assert colour(heat, 4, 3).red() > strong.red()
+
+
+def test_lines_over_tokens(qtbot, heat):
+    plot = shown(qtbot, LinePlot(), 500, 110)
+    values = np.array([0, 1, 4, 2, 0, 0, 0, 0.5])
+    plot.set_lines([("dogs", values, theme.pinned_color(1))], [f"w{i}" for i in range(8)])
+    plot.set_gutters(*heat.gutters())
+    for token in range(8):
+        at = QPoint(int(heat.cell_rect(0, token).center().x()), 50)
+        assert plot.token_at(at) == token
+    seen = []
+    plot.token_clicked.connect(seen.append)
+    QTest.mouseClick(plot, LEFT, pos=QPoint(int(heat.cell_rect(0, 2).center().x()), 50))
+    plot.setFocus()
+    QTest.keyClick(plot, Qt.Key.Key_Right)
+    QTest.keyClick(plot, Qt.Key.Key_Left)
+    assert seen == [2, 3, 2]
+    assert plot.read_out(2) == "“w2”, position 2\ndogs: 4.00"
+    image = plot.grab().toImage()
+    wanted = theme.pinned_color(1)
+    x = int(heat.cell_rect(0, 2).center().x())
+    column = [image.pixelColor(x, y) for y in range(20)]
+    assert any(abs(c.red() - wanted.red()) + abs(c.blue() - wanted.blue()) < 40 for c in column)
+    plot.set_lines([])
+    assert plot.token_at(QPoint(100, 50)) == -1
+    plot.grab()
+
+
+def test_histogram_reads_out_its_bins(qtbot):
+    view = shown(qtbot, Histogram(), 240, 88)
+    view.set_counts([100, 50, 0, 2], np.array([1.0, 2, 4, 8, 16]))
+    assert [view.bin_at(QPoint(x, 40)) for x in (5, 65, 125, 235, 400)] == [0, 1, 2, 3, -1]
+    assert "1.00 to 2.00: 100 tokens (66 %" in view.read_out(0)
+    image = view.grab().toImage()
+    ground = image.pixelColor(150, 10)
+
+    def height(x):
+        return sum(image.pixelColor(x, y) != ground for y in range(64))
+
+    assert height(30) > height(90) > height(150)
+    view.set_marker(5.0)
+    assert view.grab().toImage() != image
+    view.set_log(True)
+    view.set_counts([], np.zeros(0))
+    view.grab()
+
+
+def test_histogram_wants_edges(qtbot):
+    view = Histogram()
+    qtbot.addWidget(view)
+    with pytest.raises(ValueError, match="edges"):
+        view.set_counts([1, 2], np.array([1.0, 2.0]))
+
+
+def test_legend_says_its_numbers(qtbot):
+    legend = shown(qtbot, StrengthLegend(), 200, 30)
+    legend.set_range(25.9)
+    assert legend.accessibleName() == "Colour scale from 0 to 25.9"
+    legend.set_range(1.5, signed=True)
+    assert "−1.50" in legend.accessibleName()
