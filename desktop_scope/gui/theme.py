@@ -342,8 +342,18 @@ def _palette(t: Tokens) -> QPalette:
     return palette
 
 
+def _icons() -> str:
+    try:
+        return (paths.resources() / "icons" / "controls").as_posix()
+    except ScopeError:
+        return ""
+
+
 def _qss(t: Tokens) -> str:
+    # Spin boxes lose their arrows here: with ButtonSymbols.NoButtons Qt 6.11 gives the number of
+    # a styled spin box no room at all.
     c = {name: getattr(t, name).name() for name in Tokens.__dataclass_fields__ if name != "dark"}
+    c |= {"mode": "dark" if t.dark else "light", "icons": _icons()}
     return """
 QToolTip {{ background: {raised}; color: {text}; border: 1px solid {line}; padding: 4px 6px; }}
 QMainWindow, QStatusBar, QMenuBar {{ background: {window}; }}
@@ -366,7 +376,24 @@ QPushButton:focus, QToolButton:focus, QLineEdit:focus, QPlainTextEdit:focus, QSp
 QDoubleSpinBox:focus {{ border: 1px solid {accent}; }}
 QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox {{ background: {surface};
     border: 1px solid {line}; border-radius: 4px; padding: 3px 6px; }}
-QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none;
+    subcontrol-origin: border; subcontrol-position: right; }}
+QCheckBox {{ spacing: 8px; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {faint};
+    border-radius: 4px; }}
+QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent};
+    image: url("{icons}/check-{mode}.svg"); }}
+QCheckBox:focus {{ outline: 0; }}
+QCheckBox::indicator:focus {{ border: 2px solid {text}; width: 12px; height: 12px; }}
+QComboBox {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
+    padding: 3px 8px; }}
+QComboBox:hover {{ background: {selection}; }}
+QComboBox:focus {{ border-color: {accent}; }}
+QComboBox::drop-down {{ border: none; width: 20px; }}
+QComboBox::down-arrow {{ image: url("{icons}/chevron-{mode}.svg"); width: 12px; height: 12px; }}
+QComboBox QAbstractItemView {{ background: {surface}; border: 1px solid {line};
+    selection-background-color: {selection}; selection-color: {text}; }}
+QAbstractSpinBox QLineEdit {{ border: none; padding: 0 6px; background: transparent; }}
 QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled {{ color: {faint}; }}
 QPushButton[flat="true"] {{ background: transparent; border-color: transparent;
     text-align: left; padding: 3px 6px; }}

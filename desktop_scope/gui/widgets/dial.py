@@ -160,7 +160,6 @@ class Dial(QWidget):
         self._spin.setDecimals(2)
         self._spin.setSingleStep(0.1)
         self._spin.setPrefix("×")
-        self._spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self._spin.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._spin.setKeyboardTracking(False)
         self._spin.setFont(theme.figures(self.font()))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
@@ -127,9 +128,11 @@ class MessageStrip(QWidget):
 
     Signals:
         emptied: The last message went.
+        message_dismissed: The user closed the one with this text and hint.
     """
 
     emptied = Signal()
+    message_dismissed = Signal(str, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -154,6 +157,18 @@ class MessageStrip(QWidget):
         self._column.addWidget(strip)
         strip.show()
         self.show()
+
+    def set_messages(self, messages: Sequence[tuple[str, str, str, Kind]]) -> None:
+        """Show exactly these (message, hint, details, kind); those shown already stay put."""
+        wanted = [message[:2] for message in messages]
+        for old in self.messages():
+            if (old.message, old.hint) not in wanted:
+                self._remove(old)
+        shown = [(old.message, old.hint) for old in self.messages()]
+        for message in messages:
+            if message[:2] not in shown:
+                self.show_message(*message)
+        self._settle()
 
     def clear(self) -> None:
         """Take all messages away."""
@@ -184,4 +199,5 @@ class MessageStrip(QWidget):
         strip = self.sender()
         if isinstance(strip, Message):
             self._remove(strip)
+            self.message_dismissed.emit(strip.message, strip.hint)
             self._settle()

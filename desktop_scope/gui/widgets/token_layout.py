@@ -156,10 +156,14 @@ class TokenLayout:
     def _width(self, one: Shown) -> int:
         width = self._width_of.get(one)
         if width is None:
-            padding = 10 if one.kind is Kind.PILL else 1  # 1 each side looks like a space
-            width = round(self._measure[one.kind](one.text)) + padding
+            width = round(self._measure[one.kind](one.text)) + 2 * self.inset(one)
             self._width_of[one] = width
         return width
+
+    @staticmethod
+    def inset(one: Shown) -> int:
+        """Room between a box and its text; pieces of a word stay close together."""
+        return (0, 5, 2)[one.kind]
 
     def _starts_word(self, token: int) -> bool:
         """Whether a line may break before a token."""
@@ -197,8 +201,8 @@ class TokenLayout:
         first = self._shown[start]
         if start and (self._shown[start - 1].breaks or start == self.answer_start):
             x, line = 0, line + 1
-        elif first.gap and x:
-            x += self.gap
+        elif x and (first.gap or self._shown[start - 1].kind is Kind.PILL):
+            x += self.gap if first.gap else 2
         width = sum(self._widths[start:end]) + end - start - 1
         if x and x + width > self._available and width <= self._available // 2:
             x, line = 0, line + 1

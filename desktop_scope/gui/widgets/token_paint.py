@@ -303,7 +303,7 @@ class TextLayer:
                 if one.kind is not kind:
                     continue
                 left, width = int(layout.lefts[token]), int(layout.widths[token])
-                text, inset = one.text, 5 if small else 1
+                text, inset = one.text, layout.inset(one)
                 if layout.is_cut(token):
                     measure = pill if small else plain
                     text = measure.elidedText(text, Qt.TextElideMode.ElideRight, width - 2 * inset)
