@@ -23,7 +23,6 @@ from desktop_scope.evidence.requests import (
     RankFeatures,
     ReadCard,
     ReadLens,
-    SearchLabels,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ class Workbench:
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
-            SearchLabels: lambda request, job: self.catalogue.search(request),
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
         }
 

@@ -41,7 +41,7 @@ def terminal_job() -> Job:
 def open_workbench(options: argparse.Namespace, evidence: bool = True) -> Workbench:
     """The demo pack with its model, and its evidence unless that is not needed."""
     bench, job = Workbench(), terminal_job()
-    bench.handle(LoadModel(paths.demo_pack(), options.device, options.dtype), job)
+    bench.handle(LoadModel(paths.demo_pack(), device=options.device, dtype=options.dtype), job)
     if evidence:
         bench.handle(OpenCatalogue(paths.demo_pack()), job)
     if sys.stderr.isatty():

@@ -23,8 +23,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | int:
     from desktop_scope.library.fetch import fetch_gguf
 
     job = terminal_job()
-    fetch_gguf(demo_sha256(), job.progress, job.check)
-    folder = demo_model(job.progress, job.check)
+    folder = demo_model(job.progress, job.check, find=fetch_gguf)
     if not options.fetch_only:
         return window.run(options)
     return {"model": str(folder), "gguf_sha256": demo_sha256(), "ready": True}

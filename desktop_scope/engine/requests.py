@@ -30,9 +30,11 @@ class LoadModel(Request):
     replaces = frozenset({"load", "trace", "generate", "probe", "damage"})
 
     pack: Path
+    gguf: Path | None = None  # the pack's model, where the user knows better than we
     device: str = "auto"
     dtype: str = "auto"
     spare_cores: int = 0  # cores left to others: 1 while a window must stay fluid
+    attempt: int = 0  # loads again when it failed before
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from desktop_scope.engine.types import FeatureId, Floats, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.labels import LabelBook
-from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, SearchLabels
+from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import (
     Card,
@@ -139,17 +139,20 @@ class Catalogue:
         return tuple(Neighbour(fid, cosine, self.book.label(fid)) for cosine, fid in found)
 
     def rank(self, request: RankFeatures) -> Ranking:
-        """The features of one token or of the whole text that pass the filters, best first."""
+        """The features that pass the filters, best first."""
+        if request.scope is Scope.ALL:
+            return self._search(request)
+        if request.trace is None:
+            return Ranking((), 0)
         trace = request.trace
+        token = request.token if request.scope is Scope.TOKEN else None
         wanted = self.book.matching(request.words) if request.words.strip() else None
         score_of = _SCORES[request.by]
         features: list[NDArray[np.int64]] = []
         scores: list[Floats] = []
         n_active = 0
-        for layer in range(request.layers[0], min(request.layers[1] + 1, trace.n_layers)):
-            index, peak, total = _strengths(
-                trace, layer, request.token, self.store.max_active[layer]
-            )
+        for layer in _layers(request, trace.n_layers):
+            index, peak, total = _strengths(trace, layer, token, self.store.max_active[layer])
             n_active += len(index)
             density = self.store.density[layer, index]
             keep = (density <= request.max_density) & (index < request.n_features)
@@ -159,18 +162,30 @@ class Catalogue:
             index, density = index[keep], density[keep]
             scores.append(score_of(peak[keep], total[keep], density))
             features.append(np.stack([np.full(len(index), layer), index], axis=1))
+        if not scores:
+            return Ranking((), 0)
         order = np.argsort(-np.concatenate(scores), kind="stable")[: request.limit]
         best = np.concatenate(features)[order].tolist()
-        rows = tuple(self._row(trace, FeatureId(*pair), request.token) for pair in best)
+        rows = tuple(self._row(FeatureId(*pair), trace, token) for pair in best)
         return Ranking(rows, n_active)
 
-    def _row(self, trace: Trace, feature: FeatureId, token: int | None) -> FeatureRow:
-        values = trace.acts[feature.layer].of(feature.index)
-        if token is None:
-            values = np.where(trace.own, values, 0.0)
-            token = int(values.argmax())
-        else:
-            values = values[token : token + 1]
+    def _search(self, request: RankFeatures) -> Ranking:
+        layers = _layers(request, self.store.n_layers)
+        hits = self.book.search(request.words, layers, request.limit)
+        found = [
+            self._row(hit.feature, request.trace, None)
+            for hit in hits
+            if hit.feature.index < request.n_features
+            and self.store.density[hit.feature] <= request.max_density
+        ]
+        return Ranking(tuple(found), len(hits))
+
+    def _row(self, feature: FeatureId, trace: Trace | None, token: int | None) -> FeatureRow:
+        """One feature; its strength on a token, or its peak and total over the user's text."""
+        values = np.zeros(1, np.float32)
+        if trace is not None:
+            values = trace.acts[feature.layer].of(feature.index)
+            values = np.where(trace.own, values, 0.0) if token is None else values[[token]]
         maximum = float(self.store.max_active[feature])
         return FeatureRow(
             feature=feature,
@@ -180,7 +195,7 @@ class Catalogue:
             total=float(values.sum()) / maximum,
             density=float(self.store.density[feature]),
             max_active=maximum,
-            token=token,
+            token=int(values.argmax()) if token is None else token,
         )
 
     def follow(self, request: FollowFeature) -> FeaturePath:
@@ -196,13 +211,7 @@ class Catalogue:
         )
         return FeaturePath(request.feature, family, values)
 
-    def search(self, request: SearchLabels) -> tuple[Hit, ...]:
-        """Features whose labels carry these words, as one types."""
-        return tuple(self.book.search(request.query, limit=request.limit))
-
-    def promoting(
-        self, text: str, layers: range | None = None, limit: int = 20
-    ) -> tuple[Hit, ...]:
+    def promoting(self, text: str, layers: range | None = None, limit: int = 20) -> tuple[Hit, ...]:
         """Features that promote a word most.
 
         The score is the word's logit effect in standard deviations over the vocabulary, so that
@@ -223,6 +232,11 @@ class Catalogue:
             hits += [(float(score[i]), FeatureId(layer, int(i))) for i in top]
         hits.sort(reverse=True)
         return tuple(Hit(fid, self.book.label(fid), score) for score, fid in hits[:limit])
+
+
+def _layers(request: RankFeatures, n_layers: int) -> range:
+    first, last = request.layers
+    return range(max(first, 0), min(last + 1, n_layers))
 
 
 def _strengths(

@@ -191,6 +191,13 @@ class LabelBook:
             found[self._features_by_rank()[ranks]] = True
         return found.reshape(self._n_layers, self._n_features)
 
+    def of_kind(self, kind: str) -> Bools:
+        """Which features have a label of this kind, [L, N]."""
+        rows = self._database.execute("SELECT feature FROM labels WHERE kind = ?", (kind,))
+        found = np.zeros(self._n_layers * self._n_features, bool)
+        found[np.fromiter((feature for (feature,) in rows), np.int64)] = True
+        return found.reshape(self._n_layers, self._n_features)
+
     def _features_by_rank(self) -> Ints:
         if self._feature_of_rank is None:
             rows = self._database.execute("SELECT feature FROM labels ORDER BY rank")

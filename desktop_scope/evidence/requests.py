@@ -18,6 +18,14 @@ class RankBy(StrEnum):
     RARITY = "rarity"  # strongest token × log(1 / density)
 
 
+class Scope(StrEnum):
+    """Which features are listed."""
+
+    TOKEN = "token"  # those that fire on one token
+    TEXT = "text"  # those that fire somewhere on the user's text or the answer
+    ALL = "all"  # all there are, by the words of their labels
+
+
 @dataclass(frozen=True)
 class OpenCatalogue(Request):
     """Open the evidence and the labels, making the automatic ones if this is the first time."""
@@ -40,10 +48,12 @@ class ReadCard(Request):
 
 @dataclass(frozen=True)
 class RankFeatures(Request):
-    """The features of one token, or of all the user's text and the answer.
+    """Features, filtered and in order.
 
     Attributes:
-        token: None for the whole text.
+        scope: Of one token, of the text, or of all there are.
+        trace: The text; without one only all features can be listed.
+        token: The token, for that scope.
         layers: First and last layer, both included.
         words: Only features whose label matches; empty for all.
         max_density: Features that fire on a larger share of tokens are left out.
@@ -53,8 +63,9 @@ class RankFeatures(Request):
     kind = "rank"
     replaces = frozenset({"rank"})
 
-    trace: Trace
-    token: int | None
+    scope: Scope
+    trace: Trace | None
+    token: int
     by: RankBy
     layers: tuple[int, int]
     words: str
@@ -83,14 +94,3 @@ class ReadLens(Request):
 
     trace: Trace
     token: int
-
-
-@dataclass(frozen=True)
-class SearchLabels(Request):
-    """Features by the words of their labels, whatever the prompt."""
-
-    kind = "search"
-    replaces = frozenset({"search"})
-
-    query: str
-    limit: int = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from desktop_scope.engine.types import FeatureId, Prompt
@@ -17,9 +18,7 @@ def set_prompt(state: AppState, prompt: Prompt) -> AppState:
     """Another prompt: answers to the old one are gone."""
     if prompt == state.prompt:
         return state
-    return replace(
-        state, prompt=prompt, asked=False, answer=None, steered=None, show_steered=False
-    )
+    return replace(state, prompt=prompt, asked=False, answer=None, steered=None, show_steered=False)
 
 
 def ask(state: AppState) -> AppState:
@@ -114,6 +113,29 @@ def clear_rack(state: AppState) -> AppState:
     return replace(state, rack=(), steered=None, show_steered=False)
 
 
-def dismiss(state: AppState, message: Any) -> AppState:
+def dismiss(state: AppState, text: str, hint: str) -> AppState:
     """Take a message off the strip."""
-    return replace(state, messages=tuple(m for m in state.messages if m != message))
+    left = tuple(m for m in state.messages if (m.text, m.hint) != (text, hint))
+    return replace(state, messages=left)
+
+
+def show(state: AppState, **changes: bool) -> AppState:
+    """Show or hide the template, or the steered answer."""
+    return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def try_text(state: AppState, text: str) -> AppState:
+    """Try a text on the selected feature alone."""
+    return replace(state, probe_text=text)
+
+
+def set_sampling(state: AppState, **changes: Any) -> AppState:
+    """Draw answers otherwise."""
+    return replace(state, sampling=replace(state.sampling, **changes))
+
+
+def load_again(state: AppState, gguf: Path | None = None) -> AppState:
+    """Try to load the model again, perhaps from another file."""
+    return replace(
+        state, attempt=state.attempt + 1, gguf=gguf or state.gguf, model=None, messages=()
+    )

@@ -26,6 +26,7 @@ from desktop_scope.evidence.requests import (
     RankFeatures,
     ReadCard,
     ReadLens,
+    Scope,
 )
 from desktop_scope.evidence.types import Ranking
 from desktop_scope.gui.state import AppState, JobStatus, Message, Selection
@@ -46,7 +47,11 @@ def wanted(state: AppState) -> dict[str, Request]:
     """The requests whose results this state needs, by kind."""
     requests: list[Request] = []
     if state.pack is not None:
-        requests.append(LoadModel(state.pack, state.device, state.dtype, _SPARE_CORES))
+        requests.append(
+            LoadModel(
+                state.pack, state.gguf, state.device, state.dtype, _SPARE_CORES, state.attempt
+            )
+        )
     if state.pack is None or state.model is None:
         return {request.kind: request for request in requests}
     requests.append(OpenCatalogue(state.pack))
@@ -67,8 +72,7 @@ def wanted(state: AppState) -> dict[str, Request]:
                 requests.append(FollowFeature(trace, feature))
             if state.probe_text.strip():
                 requests.append(ProbeFeature(feature, state.probe_text))
-        if trace is not None:
-            requests.append(_rank_request(state, trace))
+        requests.append(_rank_request(state))
     return {request.kind: request for request in requests}
 
 
@@ -79,12 +83,14 @@ def _trace_request(state: AppState) -> TracePrompt:
     return TracePrompt(state.prompt, answer.ids, answer.interventions)
 
 
-def _rank_request(state: AppState, trace: Trace) -> RankFeatures:
-    filters, token = state.filters, state.selection.token
-    one_token = None if filters.whole_text or token is None else min(token, trace.n_tokens - 1)
+def _rank_request(state: AppState) -> RankFeatures:
+    filters, trace, token = state.filters, state.trace, state.selection.token
+    # The token matters only where one token's features are listed.
+    one_token = filters.scope is Scope.TOKEN and trace is not None and token is not None
     return RankFeatures(
+        scope=filters.scope,
         trace=trace,
-        token=one_token,
+        token=min(token, trace.n_tokens - 1) if one_token else 0,
         by=filters.by,
         layers=filters.layers,
         words=filters.words,

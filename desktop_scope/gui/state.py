@@ -21,7 +21,7 @@ from desktop_scope.engine.types import (
     Sampling,
     Trace,
 )
-from desktop_scope.evidence.requests import RankBy
+from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Ranking
 
 
@@ -37,7 +37,7 @@ class Selection:
 class Filters:
     """Which features are listed, and in which order."""
 
-    whole_text: bool = True  # or the selected token only
+    scope: Scope = Scope.TEXT
     by: RankBy = RankBy.RARITY
     words: str = ""
     layers: tuple[int, int] = (0, 10_000)
@@ -110,6 +110,8 @@ class AppState:
 
     # What the person set.
     pack: Path | None = None
+    gguf: Path | None = None  # where the user says the pack's model is
+    attempt: int = 0  # a higher one loads again
     device: str = "auto"
     dtype: str = "auto"
     prompt: Prompt = field(default_factory=lambda: Prompt(""))

@@ -17,7 +17,7 @@ from desktop_scope.engine.requests import (
     TracePrompt,
 )
 from desktop_scope.engine.worker import Event, Job, Worker
-from desktop_scope.gui import flow
+from desktop_scope.gui import actions, flow
 from desktop_scope.gui.state import AppState
 
 _FIELDS = tuple(field.name for field in fields(AppState))
@@ -69,6 +69,17 @@ class Store(QObject):
         names = frozenset(n for n in _FIELDS if getattr(old, n) is not getattr(state, n))
         if names:
             self.changed.emit(state, names)
+
+    def cancel(self) -> None:
+        """Stop what is running; an answer keeps what was said so far."""
+        self.act(actions.stop)
+        self._compute.cancel()
+        self._lookup.cancel()
+
+    def stop_soon(self) -> None:
+        """Cancel everything, without waiting."""
+        for worker in (self._compute, self._lookup):
+            worker.stop(0)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Cancel everything and end the workers; True when they ended in time."""

@@ -393,7 +393,7 @@ QComboBox::drop-down {{ border: none; width: 20px; }}
 QComboBox::down-arrow {{ image: url("{icons}/chevron-{mode}.svg"); width: 12px; height: 12px; }}
 QComboBox QAbstractItemView {{ background: {surface}; border: 1px solid {line};
     selection-background-color: {selection}; selection-color: {text}; }}
-QAbstractSpinBox QLineEdit {{ border: none; padding: 0 6px; background: transparent; }}
+QAbstractSpinBox QLineEdit {{ border: none; padding: 0 10px 0 6px; background: transparent; }}
 QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled {{ color: {faint}; }}
 QPushButton[flat="true"] {{ background: transparent; border-color: transparent;
     text-align: left; padding: 3px 6px; }}

@@ -1,0 +1,18 @@
+"""The panels of the window. A new one is a file here and an entry in PANELS."""
+
+from desktop_scope.gui.panels.base import Panel
+from desktop_scope.gui.panels.card import CardPanel
+from desktop_scope.gui.panels.features import FeaturesPanel
+from desktop_scope.gui.panels.layers import LayersPanel
+from desktop_scope.gui.panels.prompt import PromptPanel
+from desktop_scope.gui.panels.steering import SteeringPanel
+from desktop_scope.gui.panels.tokens import TokensPanel
+
+PANELS: tuple[type[Panel], ...] = (
+    PromptPanel,
+    TokensPanel,
+    LayersPanel,
+    SteeringPanel,
+    FeaturesPanel,
+    CardPanel,
+)

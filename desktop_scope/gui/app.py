@@ -1,0 +1,86 @@
+"""Starts the window. Importing this must not import torch: the window is painted before that."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from types import TracebackType
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from desktop_scope import paths
+from desktop_scope.engine.devices import prepare_process
+from desktop_scope.engine.types import Prompt
+from desktop_scope.gui import flow
+from desktop_scope.gui.state import AppState, Message
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.window import Window, dress, open_settings
+from desktop_scope.library.pack import read_pack
+from desktop_scope.workbench import Workbench
+
+FIRST_PROMPT = Prompt("My chihuahua barks at presidents.", chat=False)
+_PATIENCE_S = 3.0  # for the engine, once the window is closed
+
+
+def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
+    """The window on the demo pack; nothing runs until ``begin``.
+
+    Raises:
+        ScopeError: The installation is incomplete.
+    """
+    settings = open_settings()
+    dress(settings)
+    pack = read_pack(paths.demo_pack())
+    store = Store(AppState(prompt=prompt), Workbench().handle)
+    return Window(store, pack, settings)
+
+
+def begin(window: Window) -> None:
+    """Load the demo pack, once the window is on the screen."""
+    QTimer.singleShot(0, lambda: window.store.start(pack=paths.demo_pack()))
+
+
+def application() -> QApplication:
+    """The one QApplication, made if need be."""
+    prepare_process()
+    app = QApplication.instance()
+    if isinstance(app, QApplication):
+        return app
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("Desktop Scope")
+    app.setDesktopFileName("io.github.desktopscope.DesktopScope")
+    return app
+
+
+def run_window() -> int:
+    """Open the window and stay until it is closed."""
+    app = application()
+    window = make_window()
+    sys.excepthook = _reporter(window.store)
+    window.show()
+    begin(window)
+    code = app.exec()
+    if not window.store.close(_PATIENCE_S):
+        # Deep in an import or a file: nothing is left to save, so do not keep the user waiting.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+def _reporter(store: Store):  # type: ignore[no-untyped-def]
+    """Shows a bug in the window instead of ending it."""
+
+    def report(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        traceback.print_exception(kind, error, trace)
+        message = Message(
+            f"Something unexpected went wrong: {error or kind.__name__}.",
+            "Please report it with the details; you can go on working.",
+            "".join(traceback.format_exception(kind, error, trace)),
+        )
+        store.replace(flow.say(store.state, message))
+
+    return report

@@ -1,0 +1,119 @@
+"""Everything that can be done from a menu or the keyboard, as one table.
+
+Menus, shortcuts and the list in the README are made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from desktop_scope.gui import actions
+from desktop_scope.gui.state import AppState
+
+if TYPE_CHECKING:
+    from desktop_scope.gui.window import Window
+
+
+def _always(state: AppState) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing to do.
+
+    Attributes:
+        id: Its name in settings and tests.
+        menu: Where it stands.
+        title: What it is called; ``&`` marks the letter for the keyboard.
+        shortcut: Keys, in Qt's notation; empty for none.
+        run: Does it.
+        enabled: Whether it makes sense now.
+    """
+
+    id: str
+    menu: str
+    title: str
+    shortcut: str
+    run: Callable[[Window], None]
+    enabled: Callable[[AppState], bool] = _always
+
+
+def _act(action: Callable[..., AppState]) -> Callable[[Window], None]:
+    return lambda window: window.store.act(action)
+
+
+def _focus(panel: str) -> Callable[[Window], None]:
+    return lambda window: window.focus_panel(panel)
+
+
+def _with_card(action: Callable[..., AppState]) -> Callable[[Window], None]:
+    def run(window: Window) -> None:
+        card = window.store.state.card
+        if card is not None:
+            window.store.act(action, card.feature, card.label, card.max_active)
+
+    return run
+
+
+def _answer_or_stop(window: Window) -> None:
+    state = window.store.state
+    window.store.act(actions.stop if state.busy("generate") else actions.ask)
+
+
+def _go_to_pin(slot: int) -> Callable[[Window], None]:
+    def run(window: Window) -> None:
+        pins = window.store.state.pins
+        if slot < len(pins):
+            window.store.act(actions.select, feature=pins[slot].feature)
+
+    return run
+
+
+def _has_card(state: AppState) -> bool:
+    return state.card is not None
+
+
+def _can_answer(state: AppState) -> bool:
+    return state.model is not None and bool(state.prompt.text.strip())
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("model.choose", "&File", "Choose the demo model’s &file …", "Ctrl+O",
+            lambda window: window.choose_model_file()),
+    Command("model.load", "&File", "&Load the model again", "Ctrl+R",
+            lambda window: window.reload_model()),
+    Command("file.screenshot", "&File", "Save a &picture of the window …", "Ctrl+Shift+S",
+            lambda window: window.save_picture()),
+    Command("file.quit", "&File", "&Quit", "Ctrl+Q", lambda window: window.close()),
+    Command("prompt.answer", "&Prompt", "&Answer, or stop", "Ctrl+Return", _answer_or_stop,
+            _can_answer),
+    Command("prompt.play", "&Prompt", "Play or stop", "Space", _answer_or_stop, _can_answer),
+    Command("prompt.cancel", "&Prompt", "&Cancel what is running", "Esc",
+            lambda window: window.cancel(), lambda state: bool(state.jobs)),
+    Command("feature.search", "F&eature", "&Search features", "/", _focus("features")),
+    Command("feature.pin", "F&eature", "&Pin or unpin", "P", _with_card(actions.toggle_pin),
+            _has_card),
+    Command("feature.steer", "F&eature", "S&teer", "S", _with_card(actions.add_dial), _has_card),
+    Command("feature.back", "F&eature", "&Back", "Alt+Left", _act(actions.go_back),
+            lambda state: bool(state.back)),
+    Command("feature.forward", "F&eature", "&Forward", "Alt+Right", _act(actions.go_forward),
+            lambda state: bool(state.forward)),
+    *(
+        Command(f"feature.pin{slot + 1}", "F&eature", f"Pinned feature &{slot + 1}",
+                str(slot + 1), _go_to_pin(slot),
+                lambda state, slot=slot: slot < len(state.pins))  # type: ignore[misc]
+        for slot in range(actions.MOST_PINS)
+    ),
+    Command("view.prompt", "&View", "Go to the &prompt", "Ctrl+L", _focus("prompt")),
+    Command("view.tokens", "&View", "Go to the &tokens", "Ctrl+1", _focus("tokens")),
+    Command("view.layers", "&View", "Go to the &layers", "Ctrl+2", _focus("layers")),
+    Command("view.steering", "&View", "Go to the &steering rack", "Ctrl+3", _focus("steering")),
+    Command("view.card", "&View", "Go to the feature &card", "Ctrl+4", _focus("card")),
+    Command("view.dark", "&View", "&Dark or light", "Ctrl+D", lambda window: window.toggle_theme()),
+    Command("view.larger", "&View", "L&arger type", "Ctrl++", lambda window: window.zoom(1)),
+    Command("view.smaller", "&View", "S&maller type", "Ctrl+-", lambda window: window.zoom(-1)),
+    Command("view.reset", "&View", "&Original layout", "", lambda window: window.reset_layout()),
+)  # fmt: skip

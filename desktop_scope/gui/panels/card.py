@@ -1,0 +1,237 @@
+"""All that is known of the selected feature."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_scope.evidence.store import BIN_EDGES
+from desktop_scope.evidence.types import Card, Source
+from desktop_scope.gui import actions, theme
+from desktop_scope.gui.panels.base import Panel
+from desktop_scope.gui.state import AppState
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.bar_list import BarList, PromotesList
+from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.example_list import ExampleList
+from desktop_scope.gui.widgets.histogram import Histogram
+from desktop_scope.gui.widgets.painting import muted, number, percent
+from desktop_scope.gui.widgets.token_view import TokenView
+
+_TYPING_PAUSE_MS = 250
+_SOURCES = {
+    Source.CURATED: "written by a person who read the examples",
+    Source.AUTOMATIC: "made automatically from the examples",
+}
+
+
+class CardPanel(Panel):
+    """One feature: name, numbers, words, examples, neighbours, and a text of one's own."""
+
+    id = "card"
+    title = "Feature card"
+    column = "right"
+    height = 62
+    draws_on = frozenset({"card", "selection", "pins", "rack", "trace", "probe", "jobs"})
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._card: Card | None = None
+        self._name = QLabel(wordWrap=True)
+        self._name.setTextFormat(Qt.TextFormat.PlainText)
+        self._name.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._source = muted(QLabel(wordWrap=True))
+        self._facts = QLabel(wordWrap=True)
+        self._pin = _button("Pin", "Keep it at hand, with a colour of its own (P)", checkable=True)
+        self._pin.clicked.connect(self._toggle_pin)
+        self._steer = _button("Steer", "Put it into the steering rack (S)")
+        self._steer.clicked.connect(self._add_dial)
+        self._copy = _button("Copy", "Copy the card as text")
+        self._copy.clicked.connect(self._copy_text)
+        self._histogram = Histogram()
+        self._histogram.setFixedHeight(92)
+        self._promotes = PromotesList()
+        self._examples = ExampleList()
+        self._neighbours = BarList("Similar features", clickable=True)
+        self._neighbours.row_clicked.connect(self._go_to)
+        self._probe = QLineEdit(placeholderText="Try a text of your own on this feature")
+        self._probe.setAccessibleName("Try a text of your own on this feature")
+        self._pause = QTimer(self, singleShot=True, interval=_TYPING_PAUSE_MS)
+        self._probe.textChanged.connect(self._pause.start)
+        self._pause.timeout.connect(self._try_text)
+        self._probe_tokens = TokenView()
+        self._probe_tokens.setAccessibleName("Your own text as tokens")
+        self._probe_tokens.setFixedHeight(64)
+        self._probe_tokens.hide()
+        self._empty = EmptyState("Choose a feature: what is known of it will appear here.")
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(4)
+        head.addWidget(self._name, 1)
+        for button in (self._pin, self._steer, self._copy):
+            head.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(12, 8, 12, 12)
+        column.setSpacing(8)
+        column.addLayout(head)
+        column.addWidget(self._source)
+        column.addWidget(self._facts)
+        column.addWidget(self._histogram)
+        column.addWidget(self._examples)
+        column.addWidget(self._probe)
+        column.addWidget(self._probe_tokens)
+        column.addWidget(self._promotes)
+        nearest = muted(QLabel("Similar features"))
+        nearest.setToolTip(
+            "Features of this layer and the ones beside it whose decoder rows point the same way\n"
+            "(cosine, at most 1)."
+        )
+        column.addWidget(nearest)
+        column.addWidget(self._neighbours)
+        column.addStretch(1)
+        scroll = QScrollArea(widgetResizable=True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(content)
+        self._stack = QStackedLayout(self)
+        self._stack.setContentsMargins(0, 0, 0, 0)
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(scroll)
+
+    def focus_first(self) -> None:
+        """Try a text at once."""
+        self._probe.setFocus()
+
+    def render(self, state: AppState, fields: frozenset[str]) -> None:
+        """Draw."""
+        card = state.card
+        self._stack.setCurrentIndex(0 if card is None else 1)
+        if card is None:
+            return
+        if "card" in fields:
+            self._draw_card(card)
+        if fields & {"card", "selection", "trace"}:
+            self._histogram.set_marker(_here(state, card))
+        if fields & {"card", "pins"}:
+            self._pin.setChecked(any(pin.feature == card.feature for pin in state.pins))
+        if fields & {"card", "rack"}:
+            self._steer.setEnabled(all(dial.feature != card.feature for dial in state.rack))
+        if fields & {"card", "probe"}:
+            self._draw_probe(state, card)
+        stale = card.feature != state.selection.feature
+        for widget in (self._histogram, self._promotes, self._examples, self._neighbours):
+            widget.set_stale(stale)
+
+    def _draw_card(self, card: Card) -> None:
+        self._card = card
+        self._name.setFont(theme.strong(theme.ui_font(round(theme.ui_font().pixelSize() * 1.25))))
+        self._name.setText(card.label.text)
+        layer, index = card.feature
+        self._source.setText(
+            f"layer {layer}, feature {index}  ·  label {_SOURCES[card.label.source]}, "
+            f"{card.label.confidence} confidence"
+        )
+        push = card.max_active / card.median_norm
+        self._facts.setText(
+            f"Fires on {percent(card.density)} of tokens, with {number(card.mean_active)} on "
+            f"average and {number(card.max_active)} at most ({percent(push)} of the stream’s "
+            "usual length at this layer)."
+        )
+        self._histogram.set_counts(card.histogram, BIN_EDGES)
+        self._promotes.set_rows(
+            [(t.text, t.effect) for t in card.promotes],
+            [(t.text, t.effect) for t in card.suppresses],
+        )
+        self._examples.set_examples(card.examples, card.max_active)
+        self._examples.setFixedHeight(_height_of(self._examples))
+        self._neighbours.set_rows(
+            [(f"{n.label.text}  ·  {n.feature}", n.cosine) for n in card.neighbours],
+            maximum=1.0,
+            grey=True,
+        )
+
+    def _draw_probe(self, state: AppState, card: Card) -> None:
+        probe = state.probe
+        fits = (
+            probe is not None and probe.feature == card.feature and bool(state.probe_text.strip())
+        )
+        self._probe_tokens.setVisible(bool(fits))
+        if fits and probe is not None:
+            self._probe_tokens.set_tokens(probe.texts[1:], probe.masked[1:])
+            self._probe_tokens.set_values(probe.values[1:], card.max_active)
+
+    @Slot()
+    def _toggle_pin(self) -> None:
+        self._act_on_card(actions.toggle_pin)
+
+    @Slot()
+    def _add_dial(self) -> None:
+        self._act_on_card(actions.add_dial)
+
+    def _act_on_card(self, action: object) -> None:
+        if self._card is not None:
+            self.store.act(action, self._card.feature, self._card.label, self._card.max_active)  # type: ignore[arg-type]
+
+    @Slot()
+    def _copy_text(self) -> None:
+        if self._card is not None:
+            QGuiApplication.clipboard().setText(as_text(self._card))
+
+    @Slot(int)
+    def _go_to(self, row: int) -> None:
+        if self._card is not None:
+            self.store.act(actions.select, feature=self._card.neighbours[row].feature)
+
+    @Slot()
+    def _try_text(self) -> None:
+        self.store.act(actions.try_text, self._probe.text())
+
+
+def _button(text: str, help_: str, checkable: bool = False) -> QToolButton:
+    button = QToolButton(text=text, toolTip=help_, checkable=checkable)
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return button
+
+
+def _height_of(examples: ExampleList) -> int:
+    """As tall as its rows, so that the card scrolls as one."""
+    model = examples.model()
+    rows = (model.index(i, 0) for i in range(model.rowCount()))
+    return sum(examples.sizeHintForIndex(QModelIndex(row)).height() for row in rows) + 4
+
+
+def _here(state: AppState, card: Card) -> float | None:
+    """The activation on the selected token."""
+    trace, token = state.trace, state.selection.token
+    if trace is None or token is None or token >= trace.n_tokens:
+        return None
+    value = float(trace.acts[card.feature.layer].of(card.feature.index)[token])
+    return value or None
+
+
+def as_text(card: Card) -> str:
+    """The card for pasting into notes."""
+    lines = [
+        f"{card.label.text} (feature {card.feature}, {card.label.source} label)",
+        f"fires on {percent(card.density)} of tokens, at most {number(card.max_active)}",
+        "promotes: " + ", ".join(t.text.strip() for t in card.promotes),
+        "suppresses: " + ", ".join(t.text.strip() for t in card.suppresses),
+        *(
+            f"{number(e.value)}  " + "".join(e.texts).replace("\n", "⏎").strip()
+            for e in card.examples
+        ),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,177 @@
+"""Where a concept appears, grows and fades: layers × tokens, and pinned features as lines."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QRectF, Slot
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+
+from desktop_scope.gui import actions, theme
+from desktop_scope.gui.panels.base import Panel
+from desktop_scope.gui.state import AppState, shown_tokens
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.heat_map import HeatMap
+from desktop_scope.gui.widgets.lens_column import LensColumn
+from desktop_scope.gui.widgets.line_plot import LinePlot
+from desktop_scope.gui.widgets.painting import muted, number, percent
+
+_POOR_MATCH, _GOOD_MATCH = 0.2, 0.6  # cosines at which a row is faintest and fully drawn
+_FAINTEST = 0.35
+
+
+class LayersPanel(Panel):
+    """The selected feature and its best match in every other layer, over the tokens."""
+
+    id = "layers"
+    title = "Layers"
+    column = "left"
+    height = 38
+    draws_on = frozenset({"path", "trace", "lens", "selection", "pins", "show_template", "jobs"})
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._shown = np.zeros(0, np.intp)
+        self._state: AppState | None = None
+        self._heading = muted(QLabel())
+        self._heading.setToolTip(
+            "Each row is the feature of that layer whose decoder row points most nearly the same\n"
+            "way; the number at its end is their cosine. Faint rows have no good match.\n"
+            "Double-click a cell to open that layer's feature."
+        )
+        self._lens_heading = muted(QLabel())
+        self._lens_heading.setToolTip(
+            "The logit lens: each layer's stream at the selected token, read through the model's\n"
+            "final norm and unembedding. What it would say next if it stopped there."
+        )
+        self._map = HeatMap()
+        self._map.current_changed.connect(self._moved)
+        self._map.cell_activated.connect(self._opened)
+        self._map.set_tooltip_provider(self._tooltip)
+        self._lens = LensColumn(self._row_rect)
+        self._lines = LinePlot()
+        self._lines.setFixedHeight(96)
+        self._lines.token_clicked.connect(self._token_clicked)
+        heads = QHBoxLayout()
+        heads.addWidget(self._heading, 1)
+        heads.addWidget(self._lens_heading)
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(0)
+        grid.addWidget(self._map, 0, 0)
+        grid.addWidget(self._lens, 0, 1)
+        grid.addWidget(self._lines, 1, 0)
+        grid.setRowStretch(0, 1)
+        filled = QWidget()
+        column = QVBoxLayout(filled)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(4)
+        column.addLayout(heads)
+        column.addLayout(grid, 1)
+        self._empty = EmptyState("The path of the selected feature through the layers appears here.")
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(filled)
+
+    def focus_first(self) -> None:
+        """Walk the cells with the arrow keys."""
+        self._map.setFocus()
+
+    def render(self, state: AppState, fields: frozenset[str]) -> None:
+        """Draw."""
+        self._state = state
+        trace, path = state.trace, state.path
+        self._stack.setCurrentIndex(0 if trace is None or path is None else 1)
+        if trace is None or path is None:
+            return
+        if fields & {"path", "trace", "show_template"}:
+            self._draw_map(state)
+            fields |= {"selection", "pins"}
+        if fields & {"pins", "trace", "show_template"}:
+            self._draw_lines(state)
+        if fields & {"selection", "path"}:
+            where = self._position(state.selection.token)
+            self._map.set_current(path.feature.layer, where)
+            self._lines.set_current(where)
+        if fields & {"lens", "selection", "trace"}:
+            self._draw_lens(state)
+        self._map.set_stale(state.busy("follow", "trace"))
+        self._lens.set_stale(state.busy("lens"))
+
+    def _draw_map(self, state: AppState) -> None:
+        trace, path = state.trace, state.path
+        assert trace is not None
+        assert path is not None
+        self._shown = shown_tokens(trace, state.show_template)
+        if path.values.shape[1] != trace.n_tokens:
+            return  # of the text before; the one of this text is on its way
+        cosines = np.array([member.cosine for member in path.family])
+        certain = np.clip((cosines - _POOR_MATCH) / (_GOOD_MATCH - _POOR_MATCH), 0, 1)
+        self._map.set_data(
+            path.values[:, self._shown],
+            maximum=1.0,
+            masked=trace.masked[self._shown],
+            texts=[trace.texts[i] for i in self._shown],
+        )
+        self._map.set_row_alpha(_FAINTEST + (1 - _FAINTEST) * certain)
+        self._map.set_row_notes([f"{cosine:.2f}" for cosine in cosines])
+        label = path.family[path.feature.layer].label.text
+        self._heading.setText(f"“{label}” and its best match in every layer")
+
+    def _draw_lines(self, state: AppState) -> None:
+        trace = state.trace
+        assert trace is not None
+        lines = [
+            (
+                f"{pin.label.text} ({pin.feature})",
+                trace.acts[pin.feature.layer].of(pin.feature.index)[self._shown] / pin.max_active,
+                theme.pinned_color(slot),
+            )
+            for slot, pin in enumerate(state.pins)
+        ]
+        self._lines.setVisible(bool(lines))
+        self._lines.set_gutters(*self._map.gutters())
+        self._lines.set_lines(lines, [trace.texts[i] for i in self._shown])
+
+    def _draw_lens(self, state: AppState) -> None:
+        trace, token = state.trace, state.selection.token
+        assert trace is not None
+        self._lens.set_rows(state.lens)
+        if token is not None and token < trace.n_tokens:
+            word = trace.texts[token].strip() or "⏎"
+            self._lens_heading.setText(f"after “{word}” it would say")
+
+    def _position(self, token: int | None) -> int:
+        where = np.flatnonzero(self._shown == token)
+        return int(where[0]) if len(where) else -1
+
+    def _row_rect(self, layer: int) -> QRectF:
+        return self._map.cell_rect(layer, 0)
+
+    def _tooltip(self, layer: int, position: int) -> str:
+        state = self._state
+        if state is None or state.path is None or state.trace is None:
+            return ""
+        member = state.path.family[layer]
+        token = int(self._shown[position])
+        value = float(state.path.values[layer, token])
+        return (
+            f"layer {layer}, “{state.trace.texts[token].strip()}”: {percent(value)} of its maximum\n"
+            f"{member.label.text}  ({member.feature}, cosine {number(member.cosine)})"
+        )
+
+    @Slot(int, int)
+    def _moved(self, layer: int, position: int) -> None:
+        if 0 <= position < len(self._shown):
+            self.store.act(actions.select, token=int(self._shown[position]))
+
+    @Slot(int, int)
+    def _opened(self, layer: int, position: int) -> None:
+        path = self.store.state.path
+        if path is not None and 0 <= position < len(self._shown):
+            token = int(self._shown[position])
+            self.store.act(actions.select, token=token, feature=path.family[layer].feature)
+
+    @Slot(int)
+    def _token_clicked(self, position: int) -> None:
+        self._moved(-1, position)

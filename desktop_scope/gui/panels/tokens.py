@@ -1,0 +1,178 @@
+"""The prompt and the answer as tokens, painted by the selected feature."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+
+from desktop_scope.engine.types import Trace
+from desktop_scope.gui import actions, theme
+from desktop_scope.gui.panels.base import Panel
+from desktop_scope.gui.state import AppState, shown_tokens
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.strength_legend import StrengthLegend
+from desktop_scope.gui.widgets.token_view import TokenView
+
+
+class TokensPanel(Panel):
+    """Click a token to see what it made the model think of."""
+
+    id = "tokens"
+    title = "Tokens"
+    column = "left"
+    height = 22
+    draws_on = frozenset(
+        {"trace", "selection", "card", "pins", "show_template", "show_steered", "answer", "steered",
+         "prompt", "jobs", "model"}
+    )  # fmt: skip
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._shown = np.zeros(0, np.intp)
+        self._streamed = 0
+        self._title = QLabel()
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        self._legend = StrengthLegend()
+        self._template = _toggle("Template", "Show the chat's frame around the text, too")
+        self._template.clicked.connect(self._template_toggled)
+        self._steered = _toggle(
+            "Steered answer", "Show the steered answer instead of the plain one"
+        )
+        self._steered.clicked.connect(self._steered_toggled)
+        self._view = TokenView()
+        self._view.token_clicked.connect(self._chosen)
+        self._view.current_changed.connect(self._chosen)
+        self._empty = EmptyState()
+
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self._title, 1)
+        head.addWidget(self._legend)
+        head.addWidget(self._steered)
+        head.addWidget(self._template)
+        body = QWidget()
+        self._stack = QStackedLayout(body)
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(self._view)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(body, 1)
+
+    def focus_first(self) -> None:
+        """Walk the tokens with the arrow keys."""
+        self._view.setFocus()
+
+    def render(self, state: AppState, fields: frozenset[str]) -> None:
+        """Draw."""
+        trace = state.trace
+        self._empty.set_text(_sentence(state))
+        self._stack.setCurrentWidget(self._empty if trace is None else self._view)
+        self._template.setChecked(state.show_template)
+        self._template.setVisible(trace is not None and trace.prompt.chat)
+        self._steered.setVisible(state.steered is not None)
+        self._steered.setChecked(state.show_steered)
+        if trace is None:
+            return
+        if fields & {"trace", "show_template"}:
+            self._set_tokens(trace, state.show_template)
+            fields |= {"selection", "card", "pins"}
+        if fields & {"answer", "steered", "show_steered", "trace"}:
+            self._stream(state, trace)
+        if fields & {"selection", "card"}:
+            self._paint(state, trace)
+        if "pins" in fields:
+            self._view.set_pinned(
+                [
+                    (
+                        pin.label.text,
+                        trace.acts[pin.feature.layer].of(pin.feature.index)[self._shown]
+                        / pin.max_active,
+                        theme.pinned_color(slot),
+                    )
+                    for slot, pin in enumerate(state.pins)
+                ]
+            )
+        stale = state.busy("trace") or trace.prompt != state.prompt
+        self._view.set_stale(stale)
+
+    def _set_tokens(self, trace: Trace, show_template: bool) -> None:
+        self._shown = shown_tokens(trace, show_template)
+        self._streamed = 0
+        answer = int(np.searchsorted(self._shown, trace.n_prompt))
+        self._view.set_tokens(
+            [trace.texts[i] for i in self._shown],
+            trace.masked[self._shown],
+            answer if answer < len(self._shown) else None,
+        )
+        self._view.set_details(logprobs=trace.logprobs[self._shown])
+
+    def _stream(self, state: AppState, trace: Trace) -> None:
+        """Append what is being said, before it is traced."""
+        answer = state.shown_answer
+        if answer is None or answer.prompt != trace.prompt:
+            return
+        if trace.n_tokens > trace.n_prompt:  # the trace has an answer already
+            if answer.finished:
+                return
+            self._set_tokens(_prompt_only(trace), state.show_template)
+        self._view.append_tokens(answer.pieces[self._streamed :])
+        self._streamed = len(answer.pieces)
+
+    def _paint(self, state: AppState, trace: Trace) -> None:
+        feature, token = state.selection.feature, state.selection.token
+        where = -1 if token is None else int(np.searchsorted(self._shown, token))
+        found = 0 <= where < len(self._shown) and self._shown[where] == token
+        self._view.set_current(where if found else -1)
+        card = state.card
+        if feature is None or card is None or card.feature != feature:
+            return
+        values = trace.acts[feature.layer].of(feature.index)[self._shown]
+        self._view.set_values(values, card.max_active)
+        self._title.setText(f"{card.label.text}  ·  layer {feature.layer}")
+        self._legend.set_range(card.max_active)
+
+    @Slot(int)
+    def _chosen(self, token: int) -> None:
+        if 0 <= token < len(self._shown):
+            self.store.act(actions.select, token=int(self._shown[token]))
+
+    @Slot(bool)
+    def _template_toggled(self, shown: bool) -> None:
+        self.store.act(actions.show, show_template=shown)
+
+    @Slot(bool)
+    def _steered_toggled(self, shown: bool) -> None:
+        self.store.act(actions.show, show_steered=shown)
+
+
+def _toggle(text: str, help_: str) -> QToolButton:
+    button = QToolButton(text=text, checkable=True, toolTip=help_)
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return button
+
+
+def _sentence(state: AppState) -> str:
+    if state.model is None:
+        return "The text will appear here, piece by piece, once the model is loaded."
+    if not state.prompt.text.strip():
+        return "Type a prompt above: each of its tokens will appear here, painted by strength."
+    return "Reading the prompt …"
+
+
+def _prompt_only(trace: Trace) -> Trace:
+    """The trace without its answer, for drawing."""
+    from dataclasses import replace
+
+    n = trace.n_prompt
+    return replace(
+        trace,
+        ids=trace.ids[:n],
+        texts=trace.texts[:n],
+        masked=trace.masked[:n],
+        own=trace.own[:n],
+        logprobs=trace.logprobs[:n],
+    )

@@ -1,0 +1,85 @@
+"""The strip at the foot: what runs where, how far it is, and a way to stop it."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QToolButton
+
+from desktop_scope.gui.state import AppState, JobStatus
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.painting import muted
+
+# What a job is called until it reports something itself; lookups are too short to mention.
+_WORDS = {
+    "load": "Loading the model",
+    "open": "Opening the evidence",
+    "trace": "Reading the prompt",
+    "generate": "Answering",
+    "damage": "Measuring the cost",
+    "probe": "Trying your text",
+}
+_MEMORY_EVERY_S = 1.0
+
+
+class StatusStrip(QStatusBar):
+    """Ready or busy, progress, cancel; device, memory, tokens, seconds."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+        self._process = psutil.Process()
+        self._memory_at = 0.0
+        self.setSizeGripEnabled(False)
+        self._doing = QLabel()
+        self._doing.setAccessibleName("What is running")
+        self._bar = QProgressBar(textVisible=False)
+        self._bar.setAccessibleName("Progress")
+        self._bar.setFixedSize(120, 6)
+        self._cancel = QToolButton(text="Cancel", toolTip="Stop what is running (Esc)")
+        self._cancel.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._cancel.clicked.connect(self._stop)
+        self._model = muted(QLabel())
+        self._memory = muted(QLabel())
+        self._memory.setToolTip("Memory that Desktop Scope holds, weights included")
+        self._traced = muted(QLabel())
+        for widget in (self._doing, self._bar, self._cancel):
+            self.addWidget(widget)
+        for widget in (self._traced, self._memory, self._model):
+            self.addPermanentWidget(widget)
+
+    def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
+        """Draw."""
+        if "jobs" in fields:
+            self._draw_job(next((job for job in state.jobs if job.kind in _WORDS), None), state)
+        if "model" in fields and state.model is not None:
+            model = state.model
+            packed = ", packed for this processor" if model.packed else ""
+            self._model.setText(f"{model.device.upper()} {model.dtype}")
+            self._model.setToolTip(f"{model.architecture}{packed}; {model.path}")
+        if "trace" in fields and state.trace is not None:
+            trace = state.trace
+            self._traced.setText(f"{trace.n_tokens} tokens traced in {trace.seconds:.2f} s")
+        self._draw_memory()
+
+    def _draw_job(self, job: JobStatus | None, state: AppState) -> None:
+        self._bar.setVisible(job is not None)
+        self._cancel.setVisible(job is not None)
+        if job is None:
+            self._doing.setText("● ready" if state.model else "○ no model")
+            return
+        self._doing.setText((job.text or _WORDS[job.kind]) + " …")
+        self._bar.setRange(0, job.total)
+        self._bar.setValue(job.done)
+
+    def _draw_memory(self) -> None:
+        now = time.monotonic()
+        if now - self._memory_at > _MEMORY_EVERY_S:
+            self._memory_at = now
+            self._memory.setText(f"{self._process.memory_info().rss / 1e9:.1f} GB")
+
+    @Slot()
+    def _stop(self) -> None:
+        self._store.cancel()
