@@ -434,17 +434,18 @@ TOPICS: dict[str, str] = {
     ),
 }
 
-_ENDINGS = re.compile(r"(?:'s|s'|ies|es|s|ied|ed|ing|er|ly)$")
+_ENDINGS = re.compile(r"(?:['’]s|s'|ies|es|s|ied|ed|ing|er|ly)$")
 
 
 def stem(word: str) -> str:
     """A crude common form of related words: dog, dogs and dog's give the same."""
-    if len(word) < 4:
+    if len(word) < 4 or word.endswith("ss"):
         return word
     base = _ENDINGS.sub("", word)
     if len(base) < 3:
         return word
-    if word.endswith(("ed", "ing")) and base[-1] == base[-2] and base[-1] not in "lse":
+    doubled = word.endswith(("ed", "ing")) and base[-1] == base[-2] and base[-1] not in "lse"
+    if doubled and len(base) > 3:
         base = base[:-1]  # stopped, running
     return base.rstrip("ey") if len(base.rstrip("ey")) >= 3 else base
 

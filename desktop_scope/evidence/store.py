@@ -117,7 +117,7 @@ class EvidenceStore:
         scale = self.max_active[feature] / 255
         return tuple(
             self._example(int(positions[k]), values[k], windows[k] * scale, k)
-            for k in np.flatnonzero(values > 0)
+            for k in np.flatnonzero(values > 0).tolist()
         )
 
     def layer_arrays(self, layer: int) -> dict[str, NDArray[Any]]:
@@ -172,7 +172,8 @@ class EvidenceStore:
 
     def _row(self, name: str, feature: FeatureId) -> NDArray[Any]:
         self._check(feature)
-        return self._files[feature.layer].get_slice(name)[feature.index]
+        row: NDArray[Any] = self._files[feature.layer].get_slice(name)[feature.index]
+        return row
 
     def _check(self, feature: FeatureId) -> None:
         layer, index = feature

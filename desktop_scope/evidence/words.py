@@ -151,7 +151,7 @@ def _breaks(
     word = pieces == _Piece.WORD
     # An apostrophe belongs to a word only when letters stand on both sides.
     inside = (pieces == _Piece.APOSTROPHE) & (left == _Piece.WORD) & np.roll(word & glued, -1)
-    joins = glued & (
+    joins: NDArray[np.bool_] = glued & (
         (word & ((left == _Piece.WORD) | np.roll(inside, 1)))
         | ((pieces == _Piece.NUMBER) & (left == _Piece.NUMBER))
         | inside

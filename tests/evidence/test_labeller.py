@@ -10,8 +10,10 @@ from safetensors.numpy import save_file
 from small_packs import SMALL_TEXTS, small_layer
 
 from desktop_scope.evidence.labeller import MAX_LENGTH, Labeller
+from desktop_scope.evidence.lexicon import stem
 from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import Label, Source
+from desktop_scope.evidence.words import CorpusWords
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +62,47 @@ def test_labels_agree_with_a_reader_on_single_words(labels, curated):
         if row["kind"] == "token" and row["confidence"] == "high" and words:
             total += 1
             text = labels[row["layer"]][row["index"]].text.lower()
-            agree += any(re.search(rf"\b{re.escape(word)}", text) for word in words)
+            agree += any(re.search(rf"(?<!\w){re.escape(word)}", text) for word in words)
     assert total > 50
-    assert agree / total >= 0.8
+    assert agree / total >= 0.88  # 0.91 when measured
 
 
 def test_labels_agree_with_a_reader_on_the_chat_template(labels, curated):
     rows = [row for row in curated if row["kind"] == "format" and row["confidence"] == "high"]
     agree = sum(labels[row["layer"]][row["index"]].kind == "format" for row in rows)
-    assert agree / len(rows) >= 0.4
+    assert agree / len(rows) >= 0.83  # 0.87 when measured
 
 
-def test_words_are_joined_from_pieces(labeller):
-    words = labeller._words
-    for text in ("chihuahua", "don't", "1913"):
+def test_words_are_joined_from_pieces(store, token_texts):
+    words = CorpusWords.of(store.corpus, token_texts)
+    for text in ("chihuahua", "don't", "1913", "'assistant' role tag", "blank line"):
         assert text in words.names
-    assert "'assistant' role tag" in words.names
+    row = words.unit[words.span[3500 * 256] : words.span[3501 * 256]]
+    names = [words.names[unit] for unit in row]
+    assert names[:5] == [
+        "'<|im_start|>' opening the system turn",
+        "'system' role tag",
+        "newline after 'system'",
+        "you",
+        "are",
+    ]
+    assert "snapchat" in names
+    assert words.count.sum() == len(words.unit)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("dog", "dogs", True),
+        ("stories", "story", True),
+        ("stopped", "stop", True),
+        ("king's", "king", True),
+        ("based", "bass", False),
+        ("inning", "in", False),
+    ],
+)
+def test_stems_join_forms_of_a_word(one, other, same):
+    assert (stem(one) == stem(other)) is same
 
 
 def test_a_feature_without_examples_is_named_honestly(small_pack):

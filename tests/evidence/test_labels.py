@@ -220,3 +220,12 @@ def test_bad_curated_labels_are_told(open_book, small_pack, line):
 def test_a_pack_without_curated_labels_is_fine(open_book, small_pack):
     (small_pack / "curated.jsonl").unlink()
     assert open_book().label(FeatureId(1, 2)).source is Source.AUTOMATIC
+
+
+def test_kinds_are_found_in_bulk(book):
+    formats = book.of_kind("format")
+    assert formats.shape == (30, 4096)
+    assert formats.any()
+    layer, index = np.argwhere(formats)[0].tolist()
+    assert book.label(FeatureId(layer, index)).kind == "format"
+    assert not book.of_kind("no such kind").any()
