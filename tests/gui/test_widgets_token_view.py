@@ -231,6 +231,20 @@ def test_streaming_keeps_what_stands_and_follows_the_end(view, qtbot):
     assert view.token_rect(view.count() - 1).bottom() <= view.viewport().height()
 
 
+def test_streaming_paints_the_same_as_all_at_once(view):
+    texts = many_texts(120)
+    view.set_tokens(texts[:10], None, 10)
+    for start in range(10, 120, 7):
+        view.append_tokens(texts[start : start + 7])
+        view.viewport().grab()
+    view.verticalScrollBar().setValue(0)
+    streamed = view.viewport().grab().toImage()
+    view.set_tokens(["x"])
+    view.set_tokens(texts, None, 10)
+    view.verticalScrollBar().setValue(0)
+    assert view.viewport().grab().toImage() == streamed
+
+
 def test_an_answer_that_begins_while_streaming_gets_its_divider(view):
     view.set_tokens(["a", " b"], None, 2)
     assert view.token_rect(1).top() == view.token_rect(0).top()

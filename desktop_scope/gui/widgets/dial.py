@@ -117,6 +117,36 @@ class TurnSlider(QSlider):
         painter.drawEllipse(QPointF(x, y), 6, 6)
 
 
+class _Multiple(QDoubleSpinBox):
+    """A number written ×1.50 or ×−0.75."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setRange(-10, 10)
+        self.setDecimals(2)
+        self.setSingleStep(0.1)
+        self.setPrefix("×")
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.setKeyboardTracking(False)
+        self.setFont(theme.figures(self.font()))
+        self.setFixedWidth(72)
+
+    def textFromValue(self, value: float) -> str:
+        return f"{value:.2f}".replace("-", "−")
+
+    def valueFromText(self, text: str) -> float:
+        return super().valueFromText(_plain(text))
+
+    def validate(self, text: str, position: int) -> object:
+        state, _, at = super().validate(_plain(text), position)
+        return state, text, at
+
+
+def _plain(text: str) -> str:
+    """What Qt can read: a hyphen for a minus, as people type it too."""
+    return text.replace("−", "-")
+
+
 class Dial(QWidget):
     """A feature's row in the steering panel.
 
@@ -155,15 +185,7 @@ class Dial(QWidget):
                 "Double-click for no change. Dotted: answers became unsound when tried."
             )
         )
-        self._spin = QDoubleSpinBox()
-        self._spin.setRange(-10, 10)
-        self._spin.setDecimals(2)
-        self._spin.setSingleStep(0.1)
-        self._spin.setPrefix("×")
-        self._spin.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._spin.setKeyboardTracking(False)
-        self._spin.setFont(theme.figures(self.font()))
-        self._spin.setFixedWidth(72)
+        self._spin = _Multiple()
         self._off = QToolButton()
         self._off.setText(self.tr("Switch off"))
         self._off.setCheckable(True)

@@ -92,6 +92,8 @@ class _Snippet:
             filler = [np.zeros(len(before)), self._strength[first:past], np.zeros(len(after))]
             self._strength = np.concatenate(filler)
         layout.set_texts(texts)
+        if not list_.is_wrapped():
+            layout.set_width(int((layout.lefts + layout.widths).max(initial=1)))
         self._metrics = LineMetrics(layout, 0)
         self._masked = np.zeros(len(texts), bool)
         self._picture: tuple[object, QImage, Pixels] | None = None

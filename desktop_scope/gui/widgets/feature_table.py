@@ -34,6 +34,9 @@ _HELP = (
     "How strongly it fires, as a share of the strongest activation seen in the evidence",
     "The share of all tokens on which it fires (density)",
 )
+_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+_ALIGN = (_RIGHT, _LEFT, _LEFT, _RIGHT)
 _ROW_HEIGHT = 26
 
 
@@ -58,8 +61,8 @@ class _Rows(QAbstractTableModel):
             return _TITLES[section]
         if role == Qt.ItemDataRole.ToolTipRole:
             return _HELP[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in (LAYER, DENSITY):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _ALIGN[section]
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -77,8 +80,8 @@ class _Rows(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole:
             dim = column in (LAYER, DENSITY) or row.label.confidence == "low"
             return theme.tokens().muted if dim else None
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (LAYER, DENSITY):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _ALIGN[column]
         return None
 
     def _text(self, row: FeatureRow, column: int) -> str:

@@ -16,7 +16,7 @@ from desktop_scope.gui.widgets.painting import Stale, percent
 from desktop_scope.gui.widgets.token_layout import shown
 
 _WIDTH = 118
-_SMALLEST = 7
+_SMALLEST = 11  # pixels between two words
 
 
 class LensColumn(Stale, QWidget):

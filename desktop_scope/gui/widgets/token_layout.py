@@ -109,13 +109,19 @@ class TokenLayout:
         self._place(0)
 
     def append(self, texts: Sequence[str]) -> int:
-        """Add tokens at the end; the first token that may have moved."""
-        start = len(self._texts)
+        """Add tokens at the end; the first token that moved, or the first new one."""
+        old = start = len(self._texts)
         self._add(texts)
         while 0 < start < len(self._texts) and not self._starts_word(start):
             start -= 1
+        before = (self.lefts, self.lines)
         self._place(start)
-        return start
+        moved = (self.lefts[:old] != before[0]) | (self.lines[:old] != before[1])
+        return int(np.argmax(moved)) if moved.any() else old
+
+    def holds(self, texts: Sequence[str], answer_start: int) -> bool:
+        """Whether these are the tokens already."""
+        return self._texts == texts and self.answer_start == answer_start
 
     def __len__(self) -> int:
         return len(self._texts)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QImage, QPainter, QPen
+from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
 
 from desktop_scope.gui import theme
 from desktop_scope.gui.widgets.painting import (
@@ -197,11 +197,29 @@ def _put(out: Pixels, rows: NDArray[np.int64], content: Pixels) -> None:
     out[rows[inside]] = content[inside]
 
 
+class _Tile:
+    """Text of a few lines, drawn as far as the tokens went when it was last looked at."""
+
+    def __init__(self, metrics: LineMetrics, tile: int, ratio: float) -> None:
+        self.first = tile * TILE_LINES
+        self.top = metrics.top(self.first)
+        if self.first == metrics.divider_line:
+            self.top -= DIVIDER  # the divider belongs to the tile of the line below it
+        height = metrics.top(self.first + TILE_LINES) - self.top
+        width, height = device_size(metrics.layout.available + 4, height, ratio)
+        self.pixels = np.zeros((height, width), np.uint32)
+        self.image = image_of(self.pixels, alpha=True)
+        self.drawn = metrics.layout.tokens_of(self.first, self.first).start
+
+
 class TextLayer:
-    """Text, pills, hatching and the divider, in tiles of a few lines that are kept."""
+    """Text, pills, hatching and the divider, in tiles of a few lines that are kept.
+
+    Tokens that stream in are drawn onto the last tile: drawing text is what costs most.
+    """
 
     def __init__(self) -> None:
-        self._tiles: dict[int, QImage] = {}
+        self._tiles: dict[int, _Tile] = {}
         self._key: object = None
 
     def forget(self, from_line: int = 0) -> None:
@@ -224,45 +242,39 @@ class TextLayer:
         if key != self._key:
             self._tiles.clear()
             self._key = key
-        first, past = metrics.visible(scroll, height)
-        for tile in range(first // TILE_LINES, -(-past // TILE_LINES)):
-            if tile not in self._tiles:
-                self._tiles[tile] = self._make(metrics, tile, masked, ratio)
-            top = _tile_top(metrics, tile)
-            x, y = round(margin * ratio), round((top - scroll) * ratio)
-            painter.drawImage(QPoint(x - round(2 * ratio), y), self._tiles[tile])
         if len(self._tiles) > 64:
-            self._tiles = dict(list(self._tiles.items())[-32:])
+            self._tiles.clear()
+        first, past = metrics.visible(scroll, height)
+        for at in range(first // TILE_LINES, -(-past // TILE_LINES)):
+            if at not in self._tiles:
+                self._tiles[at] = _Tile(metrics, at, ratio)
+            tile = self._tiles[at]
+            self._fill(tile, metrics, masked, ratio)
+            x, y = round((margin - 2) * ratio), round((tile.top - scroll) * ratio)
+            painter.drawImage(QPoint(x, y), tile.image)
 
-    def _make(
-        self, metrics: LineMetrics, tile: int, masked: NDArray[np.bool_], ratio: float
-    ) -> QImage:
+    def _fill(
+        self, tile: _Tile, metrics: LineMetrics, masked: NDArray[np.bool_], ratio: float
+    ) -> None:
+        """Draw the tokens that the tile lacks."""
         layout = metrics.layout
-        first = tile * TILE_LINES
-        past = min(first + TILE_LINES, layout.n_lines)
-        origin = _tile_top(metrics, tile)
-        tokens = layout.tokens_of(first, past)
+        lines = range(tile.first, min(tile.first + TILE_LINES, layout.n_lines))
+        tokens = range(tile.drawn, layout.tokens_of(lines.start, lines.stop).stop)
+        if not tokens:
+            return
         span = slice(tokens.start, tokens.stop)
-        wide = int((layout.lefts[span] + layout.widths[span]).max(initial=1)) + 4
-        if metrics.divider_line in range(first, past):
-            wide = max(wide, layout.available + 4)
-        size = device_size(wide, metrics.top(past) - origin, ratio)
-        pixels = np.zeros((size[1], size[0]), np.uint32)
-        tops = metrics.tops(first, past)[layout.lines[span] - first] - origin
-        _round_corners(
-            pixels, layout.lefts[span] + 2, layout.widths[span], tops, metrics.box, ratio
-        )
-        image = image_of(pixels, ratio, alpha=True)
-        with QPainter(image) as painter:
+        tops = metrics.tops(lines.start, lines.stop)[layout.lines[span] - tile.first] - tile.top
+        lefts, widths = layout.lefts[span] + 2, layout.widths[span]
+        _round_corners(tile.pixels, lefts, widths, tops, metrics.box, ratio)
+        with QPainter(tile.image) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.translate(2, -origin)
+            painter.scale(ratio, ratio)
+            painter.translate(2, -tile.top)
             self._draw_marks(painter, metrics, tokens, masked, ratio)
             self._draw_text(painter, metrics, tokens, masked)
-            if metrics.divider_line in range(first, past):
+            if layout.answer_start in tokens and metrics.divider_line in lines:
                 _draw_divider(painter, metrics)
-        image = image.copy()
-        image.setDevicePixelRatio(1)
-        return image
+        tile.drawn = tokens.stop
 
     def _draw_marks(
         self,
@@ -314,12 +326,6 @@ class TextLayer:
                     painter.setPen(t.text)
                 else:
                     painter.drawText(at, text)
-
-
-def _tile_top(metrics: LineMetrics, tile: int) -> int:
-    """Upper edge of a tile; the divider belongs to the tile of the line below it."""
-    line = tile * TILE_LINES
-    return metrics.top(line) - (DIVIDER if line == metrics.divider_line else 0)
 
 
 def _draw_divider(painter: QPainter, metrics: LineMetrics) -> None:

@@ -139,11 +139,17 @@ class TokenView(Stale, QListView):
         """
         current = self.current()
         n = len(texts)
-        self._layout.set_texts(list(texts), n if answer_start is None else answer_start)
-        self._masked = _fit(masked, n, False).astype(bool)
+        texts, start = list(texts), n if answer_start is None else answer_start
+        masked = _fit(masked, n, False).astype(bool)
+        same = self._layout.holds(texts, start) and np.array_equal(masked, self._masked)
+        self._masked = masked
         self._values = np.zeros(n, np.float32)
         self._logprobs = np.zeros(0)
         self._details = ()
+        if same:  # a finished answer is traced: what streamed in stands as it is
+            self.viewport().update()
+            return
+        self._layout.set_texts(texts, start)
         self._hovered = -1
         self._text.forget()
         self._by_program = True
@@ -159,13 +165,16 @@ class TokenView(Stale, QListView):
             return
         bar = self.verticalScrollBar()
         at_end = bar.value() >= bar.maximum() - 4
+        n_before, divider = len(self._layout), self._metrics.divider_line
         moved = self._layout.append(list(texts))
         n = len(self._layout)
         self._masked = _fit(self._masked, n, False)
         self._values = _fit(self._values, n, 0)
-        self._text.forget(int(self._layout.lines[moved]) - (moved > 0))
+        self._pinned = tuple((name, _fit(v, n, 0), color) for name, v, color in self._pinned)
         self._tokens.grow(n)
         self._settle()
+        if moved < n_before or divider != self._metrics.divider_line:
+            self._text.forget(max(0, int(self._layout.lines[moved]) - 1))
         if at_end:
             bar.setValue(bar.maximum())
 
