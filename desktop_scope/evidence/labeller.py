@@ -18,7 +18,7 @@ from desktop_scope.evidence.types import Label
 __all__ = ["LABELLER_VERSION", "MAX_LENGTH", "Labeller"]
 
 #: Part of the label index's key: raise it when labels come out differently.
-LABELLER_VERSION = 2
+LABELLER_VERSION = 3
 
 
 class Labeller:

@@ -133,11 +133,11 @@ TOPICS: dict[str, str] = {
         "lettuce spinach pepper cucumber pumpkin radish turnip mango almond"
     ),
     "food and cooking": (
-        "food cook bake dish meal bread cake cookie pie cheese butter milk cream egg meat beef "
-        "pork bacon chicken soup stew sauce salad rice pasta pizza sugar salt flour dough oven "
-        "recipe breakfast lunch dinner supper eat ate taste flavor kitchen chocolate sandwich "
-        "spice ingredient boil roast fry grill taco noodle sausage dessert restaurant chef "
-        "delicious"
+        "food cook bake dish meal bread cake cookie waffle oatmeal pudding cuisine quiche taco "
+        "pie cheese butter milk cream egg meat beef pork bacon chicken soup stew sauce salad "
+        "rice pasta pizza sugar salt flour dough oven recipe breakfast lunch dinner supper eat "
+        "ate taste flavor kitchen chocolate sandwich spice ingredient boil roast fry grill "
+        "noodle sausage dessert restaurant chef delicious"
     ),
     "drinks": (
         "drink wine beer ale whiskey rum vodka brandy tea coffee juice cocktail liquor cider "
@@ -158,6 +158,15 @@ TOPICS: dict[str, str] = {
         "family father mother son daughter brother sister parent child children husband wife "
         "uncle aunt cousin nephew niece grandfather grandmother grandson baby twin sibling dad "
         "mom mum papa mama kin ancestor spouse bride widow orphan"
+    ),
+    "women and girls": (
+        "she her hers herself woman women girl lady mother daughter sister wife queen princess "
+        "aunt niece grandmother female feminine mrs miss widow bride maiden mary anna maria "
+        "jane heroine goddess girlfriend"
+    ),
+    "men and boys": (
+        "him himself man men boy gentleman father son brother husband king prince uncle nephew "
+        "grandfather male masculine lad hero boyfriend widower bachelor"
     ),
     "people": (
         "man men woman women boy girl person people child children lady gentleman guy folk "
@@ -181,9 +190,10 @@ TOPICS: dict[str, str] = {
         "policeman shepherd electrician lecturer"
     ),
     "war and fighting": (
-        "war battle fight army soldier military weapon gun sword attack enemy victory defeat "
-        "invade invasion conquer kill bomb navy troops siege combat armed shield spear general "
-        "regiment warrior slaughter cavalry slain missile rifle battalion conflict"
+        "war battle fight army soldier military weapon gun sword attack terrorist terrorism "
+        "enemy victory defeat invade invasion conquer kill bomb navy troops siege combat armed "
+        "shield spear general regiment warrior slaughter cavalry slain missile rifle battalion "
+        "conflict"
     ),
     "crime and punishment": (
         "crime criminal murder murderer steal stole thief theft rob robbery prison jail guilty "

@@ -155,6 +155,8 @@ class Namer:
             self._beginning,
             self._context,
             self._neighbour,
+            self._next_token,
+            self._request,
             self._marks,
             self._capital,
             self._place,
@@ -313,11 +315,10 @@ class Namer:
         inside = [p for p in hits if p.length > 1]
         if weight < 0.6 or not piece.isalpha() or len({p.unit for p in inside}) < 2:
             return None
-        if sum(p.weight for p in inside) < 0.35 * weight:
+        itself = sum(m for unit, m in feature.mass.items() if self._names[unit] == piece)
+        if sum(p.weight for p in inside) < 0.35 * weight or itself > 0.3:
             return None
-        if len(piece) == 1:
-            text = f"{'letter' if piece.isascii() else 'character'} '{piece}' in words"
-        elif sum(p.weight for p in inside if p.place == p.length - 1) > 0.7 * weight:
+        if sum(p.weight for p in inside if p.place == p.length - 1) > 0.7 * weight:
             text = f"words ending in '-{piece}'"
         elif sum(p.weight for p in hits if p.place == 0) > 0.7 * weight:
             text = f"words starting with '{piece}-'"
@@ -355,6 +356,25 @@ class Namer:
             right = "right " if text.startswith("after") else ""
             return _Reading(f"word {right}{text}", "syntax", *_bands(feature, hits))
         return None
+
+    def _next_token(self, feature: Feature) -> _Reading | None:
+        """Whatever stands before the same piece of a word, or the same digit."""
+        token, weight = _commonest(feature.peaks, lambda p: p.next)
+        piece = self._texts[token].strip() if token < len(self._texts) else ""
+        if weight < 0.55 or not piece.isalnum():
+            return None
+        hits = [p for p in feature.peaks if p.next == token]
+        what = "a number" if piece.isdecimal() else "a word"
+        text = f"before {what} starting with '{piece}'"
+        return _Reading(text, "syntax", *_bands(feature, hits))
+
+    def _request(self, feature: Feature) -> _Reading | None:
+        hits = [p for p in feature.peaks if p.request]
+        if sum(p.weight for p in hits) < 0.7:
+            return None
+        words = [p for p in hits if self._kinds[p.unit] == UnitKind.WORD] or hits
+        text = _join("in the user's request (", self._example_words(feature, words), ")")
+        return _Reading(text, "position", *_bands(feature, hits))
 
     def _marks(self, feature: Feature) -> _Reading | None:
         covers = frozenset(
@@ -420,7 +440,8 @@ class Namer:
         """A few words take a good part; the rest is mixed."""
         families = self._families(feature.mass)[:3]
         units = [u for u, m in families if m >= 0.12]
-        if sum(m for _, m in families) < 0.35 or not units:
+        words = [u for u in units if self._kinds[u] in (UnitKind.WORD, UnitKind.NUMBER)]
+        if sum(m for _, m in families) < 0.35 or not words:
             return None
         covers = frozenset().union(*(self._family(feature, u) for u in units))
         names = [self._quoted(feature, u, short=True) for u in units]
@@ -452,7 +473,7 @@ class Namer:
             note = self._neighbour_note(feature, side, 0.65)
             if note is None or ("line" in reading.text and "sentence" in note[0]):
                 continue
-            if not note[0].endswith(reading.text):
+            if note[0] not in reading.text and not note[0].endswith(reading.text):
                 return f" {note[0]}"
         return ""
 
@@ -558,7 +579,7 @@ class Namer:
         for source, weight in mass.items():
             named[_SOURCES.get(source, "")] += weight
         source, weight = named.most(1)[0]
-        return source if source and weight >= 0.8 else ""
+        return source if source and weight >= 0.7 else ""
 
     def _families(self, mass: Tally[int]) -> list[tuple[int, float]]:
         """Units with the mass of all their forms, largest first; a family's most common form."""

@@ -53,6 +53,8 @@ class Peak:
     surface: int
     source: int
     turn: int  # tokens since the turn began
+    next: int  # the token after the peak
+    request: bool  # within what a user asked
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class PeakFinder:
         self._store = store
         self._words = CorpusWords.of(store.corpus, texts)
         self.lexis = Lexis(self._words)
+        self._requests = self._spans_of_requests()
         self._topic_names = tuple(TOPICS)
         self._topic_table = self._topic_arrays()
         self._telling = np.array(
@@ -128,6 +131,7 @@ class PeakFinder:
         arrays = self._store.layer_arrays(layer)
         words, corpus = self._words, self._store.corpus
         width = corpus.tokens.shape[1]
+        tokens = corpus.tokens.reshape(-1)
         position = arrays["example_position"]
         present = arrays["example_value"] > 0
         span = words.span[position]
@@ -146,7 +150,7 @@ class PeakFinder:
         columns = [
             weight,
             np.broadcast_to(np.arange(position.shape[1]) < N_TOP, position.shape),
-            corpus.tokens.reshape(-1)[position],
+            tokens[position],
             words.unit[span],
             words.unit[before],
             words.unit[after],
@@ -155,12 +159,14 @@ class PeakFinder:
             words.surface[span],
             corpus.source[position // width],
             words.turn[position],
+            tokens[np.minimum(position + 1, tokens.size - 1)],
+            self._requests[span],
         ]
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        tokens, shares = arrays["top_token"].tolist(), arrays["top_token_share"].tolist()
+        top_tokens, shares = arrays["top_token"].tolist(), arrays["top_token_share"].tolist()
         for index, lists in enumerate(rows):
             peaks = [Peak(*values) for values in zip(*lists, strict=True) if values[0] > 0]
-            top = {t: s for t, s in zip(tokens[index], shares[index], strict=True) if s > 0}
+            top = {t: s for t, s in zip(top_tokens[index], shares[index], strict=True) if s > 0}
             feature = Feature(peaks, top, near.get(index, []), float(arrays["density"][index]))
             feature.mass = self._mass(feature)
             if topic[index] >= 0:
@@ -168,6 +174,15 @@ class PeakFinder:
                 feature.topic_shares = tuple(topic_share[index].tolist())
                 feature.topic_words = topical.get(index, [])
             yield feature
+
+    def _spans_of_requests(self) -> NDArray[np.bool_]:
+        """Spans between a user's role tag and the end of the turn, [S]."""
+        index = {name: unit for unit, name in enumerate(self.lexis.names)}
+        unit = self._words.unit
+        opened = np.cumsum(unit == index["newline after 'user'"])
+        closed = np.cumsum(unit == index["'<|im_end|>' closing the user turn"])
+        inside: NDArray[np.bool_] = opened > closed
+        return inside
 
     def _around(self, position: NDArray[np.integer], counts: NDArray[np.bool_]) -> tuple[Ids, Ids]:
         """Telling words around peaks, each once per example.
