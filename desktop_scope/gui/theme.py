@@ -378,7 +378,28 @@ QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox {{ background: {surface};
     border: 1px solid {line}; border-radius: 4px; padding: 3px 6px; }}
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none;
     subcontrol-origin: border; subcontrol-position: right; }}
-QCheckBox {{ spacing: 8px; }}
+QCheckBox, QRadioButton {{ spacing: 8px; }}
+QRadioButton::indicator {{ width: 14px; height: 14px; border: 1px solid {faint};
+    border-radius: 8px; }}
+QRadioButton::indicator:checked {{ border: 5px solid {accent}; width: 6px; height: 6px;
+    background: {surface}; }}
+QRadioButton::indicator:focus {{ border-color: {text}; }}
+QProgressBar {{ background: {selection}; border: none; border-radius: 2px; max-height: 4px;
+    color: transparent; }}
+QProgressBar::chunk {{ background: {muted}; border-radius: 2px; }}
+QSlider::groove:horizontal {{ height: 2px; background: {line}; }}
+QSlider::sub-page:horizontal {{ background: {accent}; }}
+QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 6px;
+    background: {accent}; }}
+QTabWidget::pane {{ border: none; border-top: 1px solid {line}; }}
+QTabBar {{ qproperty-drawBase: 0; }}
+QTabBar::tab {{ background: transparent; color: {muted}; border: none; padding: 4px 12px;
+    border-bottom: 2px solid transparent; }}
+QTabBar::tab:hover {{ color: {text}; }}
+QTabBar::tab:selected {{ color: {text}; border-bottom-color: {accent}; }}
+QTabBar::tab:focus {{ color: {text}; background: {raised}; }}
+QDockWidget::title {{ background: {surface}; padding: 8px 12px; text-align: left; }}
+QStatusBar::item {{ border: none; }}
 QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {faint};
     border-radius: 4px; }}
 QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent};
@@ -393,7 +414,7 @@ QComboBox::drop-down {{ border: none; width: 20px; }}
 QComboBox::down-arrow {{ image: url("{icons}/chevron-{mode}.svg"); width: 12px; height: 12px; }}
 QComboBox QAbstractItemView {{ background: {surface}; border: 1px solid {line};
     selection-background-color: {selection}; selection-color: {text}; }}
-QAbstractSpinBox QLineEdit {{ border: none; padding: 0 10px 0 6px; background: transparent; }}
+QAbstractSpinBox QLineEdit {{ border: none; background: transparent; }}
 QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled {{ color: {faint}; }}
 QPushButton[flat="true"] {{ background: transparent; border-color: transparent;
     text-align: left; padding: 3px 6px; }}

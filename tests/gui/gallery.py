@@ -14,7 +14,25 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QRadioButton,
+    QSlider,
+    QSpinBox,
+    QTabBar,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_scope.evidence.types import Example
 from desktop_scope.gui import theme
@@ -313,6 +331,37 @@ def legend() -> QWidget:
     return outside
 
 
+def controls() -> QWidget:
+    """Qt's own widgets, as the theme dresses them."""
+    outside = QWidget()
+    grid = QGridLayout(outside)
+    combo, radio, field = QComboBox(), QRadioButton("chat"), QLineEdit()
+    combo.addItems(["SmolLM2-135M-Instruct", "another"])
+    radio.setChecked(True)
+    field.setPlaceholderText("search features")
+    default, disabled, tool = QPushButton("Run"), QPushButton("Run"), QToolButton()
+    default.setDefault(True)
+    disabled.setEnabled(False)
+    tool.setText("pin")
+    tool.setCheckable(True)
+    tool.setChecked(True)
+    progress, slider, tabs = QProgressBar(), QSlider(Qt.Orientation.Horizontal), QTabBar()
+    progress.setValue(40)
+    slider.setValue(30)
+    for name in ("Features", "Next token", "Lens"):
+        tabs.addTab(name)
+    text = QPlainTextEdit("My chihuahua barks at presidents.")
+    for n, widget in enumerate(
+        (combo, radio, field, default, disabled, tool, QPushButton("Plain"), QSpinBox(),
+         QCheckBox("compare"), progress, slider, tabs)
+    ):  # fmt: skip
+        grid.addWidget(widget, n // 3, n % 3)
+    grid.addWidget(text, 4, 0, 1, 3)
+    field.setFocus()
+    outside.resize(640, 260)
+    return outside
+
+
 def stale() -> QWidget:
     view = token_view()
     view.set_stale(True)
@@ -324,7 +373,7 @@ GALLERY: dict[str, Callable[[], QWidget]] = {
     for function in (
         token_view, stale, heat_map, heat_map_long, heat_map_short, line_plot, histogram,
         strength_bars, bar_list, promotes, dials, examples, examples_wrapped, message_strip,
-        empty_state, legend,
+        empty_state, legend, controls,
     )
 }  # fmt: skip
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PySide6.QtGui import QColor, QPalette
@@ -86,3 +90,12 @@ def test_tabular_figures_have_one_width(qapp):
 
     measure = QFontMetricsF(theme.figures(theme.ui_font()))
     assert measure.horizontalAdvance("1111") == pytest.approx(measure.horizontalAdvance("0000"))
+
+
+def test_widgets_load_nothing_heavy():
+    folder = Path(theme.__file__).parent / "widgets"
+    names = [f"desktop_scope.gui.widgets.{path.stem}" for path in folder.glob("[a-z]*.py")]
+    code = f"import sys, importlib; [importlib.import_module(n) for n in {names}];" + (
+        "sys.exit(bool({'torch', 'transformers', 'pyqtgraph'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -314,6 +314,15 @@ def test_a_bigger_face_makes_bigger_boxes(view):
     assert view.token_rect(4).width() > before.width()
 
 
+def test_tokens_follow_the_size_of_the_interface(view, qapp):
+    before = view.token_rect(4)
+    theme.apply(qapp, "light", px=20)
+    assert view.token_rect(4).height() > before.height()
+    view.set_token_font("", 13)
+    assert view.token_rect(4) == before
+    theme.apply(qapp, "light")
+
+
 def test_letters_are_left_to_the_window(view):
     view.setFocus()
     view.set_current(4)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
+    QFont,
     QFontMetrics,
     QMouseEvent,
     QPainter,
@@ -128,8 +129,18 @@ class _Multiple(QDoubleSpinBox):
         self.setPrefix("×")
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setKeyboardTracking(False)
-        self.setFont(theme.figures(self.font()))
-        self.setFixedWidth(72)
+        self.lineEdit().setTextMargins(4, 0, 6, 0)  # style sheets do not reach it
+        self.setFont(theme.figures(QFont()))  # of the interface's size, whatever that becomes
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.fontMetrics().horizontalAdvance("×−00.00") + 24, self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def _height(self) -> int:
+        return self.fontMetrics().height() + 10
 
     def textFromValue(self, value: float) -> str:
         return f"{value:.2f}".replace("-", "−")

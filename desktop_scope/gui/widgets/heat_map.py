@@ -24,12 +24,11 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.heat_cells import cell_pixels, edges
 from desktop_scope.gui.widgets.painting import (
     Pixels,
     Stale,
-    argb,
     device_size,
-    hatch_mask,
     image_of,
     number,
 )
@@ -273,42 +272,14 @@ class HeatMap(Stale, QWidget):
         area = self._area()
         size = (*device_size(area.width(), area.height(), ratio), ratio)
         if self._cells is None or self._cells[0] != (size, theme.tokens()):
-            self._cells = ((size, theme.tokens()), self._make_image(*size))
+            strength = self._values / self._maximum
+            pixels = cell_pixels(strength, self._signed, self._masked, self._row_alpha, *size)
+            self._cells = ((size, theme.tokens()), pixels)
         painter.drawImage(area.topLeft(), image_of(self._cells[1], ratio))
         self._draw_cross(painter)
         painter.setFont(theme.figures(theme.small(self.font())))
         self._draw_layers(painter, area)
         self._draw_tokens(painter, area)
-
-    def _make_image(self, width: int, height: int, ratio: float) -> Pixels:
-        t = theme.tokens()
-        n_layers, n_tokens = self._values.shape
-        strength, masked = self._values[::-1] / self._maximum, self._masked
-        columns = edges(width, n_tokens)
-        if n_tokens > width:  # show the strongest of the tokens that share a pixel
-            high = np.maximum.reduceat(strength, _starts(width, n_tokens), axis=1)
-            low = np.minimum.reduceat(strength, _starts(width, n_tokens), axis=1)
-            strength = np.where(-low > high, low, high) if self._signed else high
-            masked = np.logical_and.reduceat(masked, _starts(width, n_tokens))
-            columns = np.arange(width + 1)
-        ramp = theme.diverging_rgba if self._signed else theme.strength_rgba
-        rgba = ramp(strength, behind_text=False)
-        rgba[..., 3] = rgba[..., 3] * self._row_alpha[::-1, None]
-        cells = theme.opaque(rgba, t.window)
-        rows = edges(height, n_layers)
-        widths, heights = np.diff(columns), np.diff(rows)
-        lines = np.repeat(cells, widths, axis=1)
-        if widths.min() >= 5 * ratio:
-            lines[:, columns[1:-1] - 1] = argb(t.surface)
-        out = np.repeat(lines, heights, axis=0)
-        if heights.min() >= 5 * ratio:
-            out[rows[1:-1] - 1] = argb(t.surface)
-        if masked.any():
-            hatched = np.repeat(masked, widths)
-            strip = out[:, hatched]
-            strip[hatch_mask(height, width, ratio)[:, hatched]] = argb(t.hatch)
-            out[:, hatched] = strip
-        return np.ascontiguousarray(out)
 
     def _draw_cross(self, painter: QPainter) -> None:
         t = theme.tokens()
@@ -469,13 +440,3 @@ class HeatMap(Stale, QWidget):
 def axis_gutter(widget: QWidget) -> int:
     """Room for axis labels left of a plot, the same in all plots over tokens."""
     return QFontMetrics(theme.small(widget.font())).horizontalAdvance("layer0") + 8
-
-
-def edges(pixels: int, n: int) -> NDArray[np.int64]:
-    """Where n columns begin and end in a number of pixels, [n + 1]."""
-    return np.arange(n + 1, dtype=np.int64) * pixels // n
-
-
-def _starts(pixels: int, n: int) -> NDArray[np.int64]:
-    """The first of n tokens in each pixel, when there are more tokens than pixels."""
-    return np.arange(pixels, dtype=np.int64) * n // pixels

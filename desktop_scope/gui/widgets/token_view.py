@@ -105,6 +105,7 @@ class TokenView(Stale, QListView):
         self._maximum = 1.0
         self._signed = False
         self._pinned: tuple[tuple[str, NDArray[np.floating], QColor], ...] = ()
+        self._own_font = ("", 0)  # that of the interface
         self._details: Sequence[str] = ()
         self._logprobs: NDArray[np.floating] = np.zeros(0)
         self._hovered = -1
@@ -231,11 +232,12 @@ class TokenView(Stale, QListView):
             self._hovered = token
             self.viewport().update()
 
-    def set_token_font(self, family: str, px: int) -> None:
-        """Set the tokens' face; an empty family means the interface face."""
-        font = theme.ui_font(px)
+    def set_token_font(self, family: str = "", px: int = 0) -> None:
+        """Set the tokens' face; an empty family means the interface face, 0 its size."""
+        font = theme.ui_font(px or None)
         if family:
             font.setFamily(family)
+        self._own_font = (family, px)
         self._layout.set_font(font)
         self._text.forget()
         self._settle()
@@ -394,6 +396,11 @@ class TokenView(Stale, QListView):
             self._text.forget()
         self._settle()
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange and not self._own_font[1]:
+            self.set_token_font(*self._own_font)
+
     def _settle(self) -> None:
         """Take in that lines have moved."""
         self._metrics = LineMetrics(self._layout, len(self._pinned))
@@ -439,7 +446,7 @@ class TokenView(Stale, QListView):
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             step = 1 if event.angleDelta().y() > 0 else -1
             px = min(max(self._layout.font.pixelSize() + step, 9), 40)
-            self.set_token_font(self._layout.font.family(), px)
+            self.set_token_font(self._own_font[0], px)
             self.font_px_changed.emit(px)
             event.accept()
         else:
