@@ -11,7 +11,17 @@ import sys
 from collections.abc import Sequence
 
 import desktop_scope
-from desktop_scope.cli import bench, demo, feature, listing, screenshot, search, steer, trace, window
+from desktop_scope.cli import (
+    bench,
+    demo,
+    feature,
+    listing,
+    screenshot,
+    search,
+    steer,
+    trace,
+    window,
+)
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 

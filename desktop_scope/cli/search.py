@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from desktop_scope.cli.common import add_model_arguments, columns, feature_json, open_workbench
+from desktop_scope.errors import ScopeError
 
 NAME = "search"
 HELP = "Find features by label, or by the word they make likelier."
@@ -23,9 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Search."""
+    if not options.query.strip():
+        raise ScopeError("There is nothing to search for.", "Type a word.")
+    if options.limit < 1:
+        raise ScopeError("--limit must be at least 1.", "Try --limit 20.")
     catalogue = open_workbench(options).catalogue
-    layers = None if options.layer is None else range(options.layer, options.layer + 1)
-    limit = max(options.limit, 0)
+    layers, n_layers = None, catalogue.store.n_layers
+    if options.layer is not None:
+        layers = range(options.layer, options.layer + 1)
+        if not 0 <= options.layer < n_layers:
+            raise ScopeError(
+                f"There is no layer {options.layer}.", f"Layers go from 0 to {n_layers - 1}."
+            )
+    limit = options.limit
     start = time.perf_counter()
     if options.by == "label":
         hits = catalogue.book.search(options.query, layers, limit)

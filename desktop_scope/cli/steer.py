@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from typing import Any
 
@@ -87,7 +88,10 @@ def parse_setting(text: str, catalogue: Catalogue) -> Intervention:
     feature = FeatureId.parse(match["feature"])
     card = catalogue.card(feature)
     unit = {"max": card.max_active, "norm": card.median_norm, "abs": 1.0}[match["unit"] or "max"]
-    return Intervention(feature, float(match["strength"]) * unit, Mode(mode))
+    amount = float(match["strength"]) * unit
+    if not math.isfinite(amount):
+        raise ScopeError(f"--set {text} is too strong to compute.", "1max is already strong.")
+    return Intervention(feature, amount, Mode(mode))
 
 
 def table(result: dict[str, Any]) -> str:

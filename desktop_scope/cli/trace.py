@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from desktop_scope.evidence.catalogue import Catalogue
 
 NAME = "trace"
 HELP = "Features at every layer, for one text."
+
+_LAYERS = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,15 +73,17 @@ def parse_layers(text: str, n_layers: int) -> list[int]:
     if not text:
         return list(range(n_layers))
     layers: set[int] = set()
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            layers |= set(range(int(first), int(last or first) + 1))
-    except ValueError:
-        raise ScopeError(f"“{text}” does not name layers.", "Write --layers 3,7-12.") from None
-    if not layers or min(layers) < 0 or max(layers) >= n_layers:
-        raise ScopeError(f"“{text}” names no layers, or some that do not exist.",
-                         f"This model has layers 0 to {n_layers - 1}.")
+    for part in text.split(","):
+        match = _LAYERS.fullmatch(part.strip())
+        if match is None:
+            raise ScopeError(f"“{text}” does not name layers.", "Write --layers 3,7-12.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < n_layers:
+            raise ScopeError(
+                f"“{part.strip()}” names no layers, or some that do not exist.",
+                f"This model has layers 0 to {n_layers - 1}.",
+            )
+        layers.update(range(first, last + 1))
     return sorted(layers)
 
 

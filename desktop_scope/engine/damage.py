@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
 
+from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae import Sae
@@ -40,19 +41,20 @@ class DamageMeter:
         """KL(unsteered || steered) and the change of the log-likelihood, per token."""
         kl = nll = 0.0
         n_tokens = 0
+        device, n_layers = self._model.device, self._model.info.n_layers
+        steering = Steering(interventions, self._saes, self._outlier_norms, device)
+        edits = checked(steering.edits(), n_layers, job.check)
         with torch.inference_mode():
             for number, (ids, plain) in enumerate(self._plain):
                 job.progress(number, len(self._plain), "Measuring the cost")
-                steering = Steering(interventions, self._saes, self._outlier_norms, ids.device)
-                steered = self._logprobs(ids, steering)
+                steered = self._logprobs(ids, edits)
                 kl += float((plain.exp() * (plain - steered)).sum())
                 nll += float((plain - steered).gather(1, ids[0, 2:, None]).sum())
                 n_tokens += len(plain)
         return Damage(interventions, kl / n_tokens, nll / n_tokens, n_tokens)
 
-    def _logprobs(self, ids: torch.Tensor, steering: Steering | None) -> torch.Tensor:
+    def _logprobs(self, ids: torch.Tensor, edits: Mapping[int, Edit]) -> torch.Tensor:
         """[T − 2, vocabulary] before every token but the first two: no SAE encodes position 0."""
-        edits = steering.edits() if steering else {}
         hidden = self._model.hidden(ids, edits, use_cache=False)
         return self._model.logits(hidden[0, 1:-1]).log_softmax(-1)
 
@@ -60,7 +62,7 @@ class DamageMeter:
     def _plain(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         texts = [self._model.encode(Prompt(text, chat=False)).ids for text in NEUTRAL_TEXTS]
         batches = [torch.tensor([ids], device=self._model.device) for ids in texts]
-        return [(ids, self._logprobs(ids, None)) for ids in batches]
+        return [(ids, self._logprobs(ids, {})) for ids in batches]
 
 
 def repetition(ids: Sequence[int], n: int = 3) -> float:

@@ -69,9 +69,10 @@ class Engine:
         Raises:
             Cancelled: The trace is no longer the newest one.
         """
-        if self._last is None or self._last[0] is not trace:
+        last = self._last  # read once: the engine's thread may replace it meanwhile
+        if last is None or last[0] is not trace:
             raise Cancelled
-        return self.lens.read(self._last[1][:, token])
+        return self.lens.read(last[1][:, token])
 
 
 def _check_fit(model: LanguageModel, saes: Sequence[Sae]) -> None:
@@ -83,4 +84,9 @@ def _check_fit(model: LanguageModel, saes: Sequence[Sae]) -> None:
             f"These SAEs ({len(saes)} layers, d_in {widths}) are not for {info.id} "
             f"({info.n_layers} layers, d_model {info.d_model}).",
             "Choose the pack that was made for this model.",
+        )
+    if [sae.layer for sae in saes] != list(range(len(saes))):
+        raise ScopeError(
+            f"The SAEs are of the layers {[sae.layer for sae in saes]}, not one for each layer.",
+            "The pack may be damaged: get it again.",
         )

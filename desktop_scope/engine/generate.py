@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
-from desktop_scope.engine.hooks import Edit
+from desktop_scope.engine.hooks import checked
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import Generate
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.types import Floats, Generation, Intervention, Prompt, Sampling
 from desktop_scope.engine.worker import Job
+from desktop_scope.errors import ScopeError
 
 
 class Answer:
@@ -39,7 +41,7 @@ class Answer:
         self._model = model
         self._sampling = sampling
         self._steering = steering
-        self._edits = _checked(steering.edits(), job)
+        self._edits = checked(steering.edits(), model.info.n_layers, job.check)
         self._cache = model.new_cache()
         self._pending = self._seen = prompt_ids
         self._dice = torch.Generator(prompt_ids.device).manual_seed(sampling.seed)
@@ -65,9 +67,7 @@ class Answer:
         self.ids.append(int(token))
         full = self._seen.shape[1] >= model.info.context
         self.finished = (
-            self.ids[-1] in model.stop_ids
-            or full
-            or len(self.ids) >= self._sampling.max_new_tokens
+            self.ids[-1] in model.stop_ids or full or len(self.ids) >= self._sampling.max_new_tokens
         )
 
     def _choose(self, logits: torch.Tensor) -> torch.Tensor:
@@ -90,13 +90,13 @@ class Answer:
         )
 
 
-def _checked(edits: dict[int, Edit], job: Job) -> dict[int, Edit]:
-    """The edits, with a look at the cancel flag once per forward pass at least."""
-
-    def check(_hidden: torch.Tensor) -> None:
-        job.check()
-
-    return {0: check} | edits
+def _check_sampling(sampling: Sampling) -> None:
+    if sampling.max_new_tokens < 1:
+        raise ScopeError("An answer needs at least one token.", "Ask for 1 token or more.")
+    if not 0 <= sampling.temperature < math.inf:
+        raise ScopeError("That temperature makes no sense.", "0 is greedy, 1 is the model's own.")
+    if not 0 < sampling.repetition_penalty < math.inf:
+        raise ScopeError("That repetition penalty makes no sense.", "1 is none, 1.1 is usual.")
 
 
 def generate(
@@ -109,7 +109,12 @@ def generate(
     """Answer once per run, a token of each in turn, so that they stream side by side.
 
     Every run computes exactly what it would compute alone.
+
+    Raises:
+        ScopeError: The prompt or the way of sampling makes no sense, or there is no such feature.
+        Cancelled: The job was.
     """
+    _check_sampling(request.sampling)
     prompt_ids = torch.tensor([model.encode(request.prompt).ids], device=model.device)
 
     def begin(run: tuple[Intervention, ...]) -> Answer:

@@ -26,6 +26,19 @@ def _block_hook(edit: Edit) -> Callable[..., Any]:
     return hook
 
 
+def checked(edits: Mapping[int, Edit], n_layers: int, check: Callable[[], None]) -> dict[int, Edit]:
+    """The edits, with a look after every block at whether to stop: ``check`` raises if so."""
+
+    def checked_edit(edit: Edit | None) -> Edit:
+        def run(hidden: torch.Tensor) -> torch.Tensor | None:
+            check()
+            return edit(hidden) if edit else None
+
+        return run
+
+    return {layer: checked_edit(edits.get(layer)) for layer in range(n_layers)}
+
+
 @contextmanager
 def after_blocks(blocks: nn.ModuleList, edits: Mapping[int, Edit]) -> Iterator[None]:
     """Call ``edits[i]`` on resid_post of block i; what it returns, if anything, replaces it."""

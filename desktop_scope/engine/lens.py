@@ -37,8 +37,7 @@ class Lens:
 
         The mean over the vocabulary is taken out: it changes no probability.
         """
-        W_U = self._W_U
-        effect = W_U @ (direction * self._gain).to(W_U)
+        effect = self._W_U @ (direction * self._gain).to(self._W_U)
         return (effect - effect.mean()).float().cpu()
 
     def token_direction(self, token: int) -> torch.Tensor:

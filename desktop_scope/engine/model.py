@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-
 from desktop_scope.engine.devices import choose_device, choose_dtype, no_collection, use_threads
 from desktop_scope.engine.families import parts_of
 from desktop_scope.engine.hooks import Edit, after_blocks
-from desktop_scope.engine.packed import pack_linears, packing_pays
+from desktop_scope.engine.packed import pack_model, packing_pays
 from desktop_scope.engine.types import Bools, Floats, ModelInfo, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
 _ROWS_AT_ONCE = 256  # bounds the dense [tokens, vocabulary] block
+_STAND_IN = "\ue000"  # a private character, which no chat template uses
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +56,14 @@ class LanguageModel:
         self._model = model
         self._tokenizer = tokenizer
         self._raw_first = [] if raw_first_token is None else [raw_first_token]
-        # The unembedding as plain rows: packed copies cannot be read back.
-        self.W_U: torch.Tensor = model.get_output_embeddings().weight.detach()
-        self.parts = parts_of(model)
+        # The unembedding as plain rows, since packed ones cannot be read back; where it is the
+        # embedding too, these are the same numbers in memory.
+        self.W_U: torch.Tensor = model.get_output_embeddings().weight
         if info.packed:
-            pack_linears(model)
-            self.parts = parts_of(model)
+            tied = model.get_input_embeddings().weight is self.W_U
+            pack_model(model)
+            self.W_U = model.get_input_embeddings().weight if tied else self.W_U.clone()
+        self.parts = parts_of(model)
         self.stop_ids = _stop_ids(model, tokenizer)
         self.texts = _vocabulary(tokenizer, info.vocab_size)
 
@@ -76,13 +78,12 @@ class LanguageModel:
         text = prompt.text.strip() if prompt.chat else prompt.text
         if not text.strip():
             raise ScopeError("The prompt is empty.", "Type something for the model to read.")
-        first, whole = self._raw_first, text
+        first, whole, begin = self._raw_first, text, 0
         if prompt.chat:
             if not self.info.has_chat:
                 raise ScopeError("This model has no chat template.", "Switch to raw text.")
-            first, whole = [], self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
-            )
+            # The template's own words may hold the text too ("assistant"), so look for its place.
+            first, whole, begin = [], self._chat(text), self._chat(_STAND_IN).index(_STAND_IN)
         tokens = self._tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
         ids = [*first, *tokens["input_ids"]]
         if len(ids) > self.info.context:
@@ -91,9 +92,15 @@ class LanguageModel:
                 f"{self.info.context:,}.",
                 "Shorten it.",
             )
-        begin = whole.rfind(text)
         own = [a < begin + len(text) and b > begin for a, b in tokens["offset_mapping"]]
         return Encoded(ids, np.array([False] * len(first) + own))
+
+    def _chat(self, text: str) -> str:
+        """The text as a user's turn, up to where the answer begins."""
+        turns = [{"role": "user", "content": text}]
+        return str(
+            self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        )
 
     def token_id(self, text: str) -> int:
         """The token of a word: as given, or with the leading space that words in a text have.
@@ -106,7 +113,8 @@ class LanguageModel:
             if len(ids) == 1:
                 return int(ids[0])
         raise ScopeError(
-            f"“{text}” is more than one token of this model.", "Try its beginning, or a shorter word."
+            f"“{text}” is more than one token of this model.",
+            "Try its beginning, or a shorter word.",
         )
 
     def decode(self, ids: list[int] | tuple[int, ...]) -> str:
@@ -115,9 +123,7 @@ class LanguageModel:
 
     # ---- running
 
-    def hidden(
-        self, ids: torch.Tensor, edits: Mapping[int, Edit], **more: Any
-    ) -> torch.Tensor:
+    def hidden(self, ids: torch.Tensor, edits: Mapping[int, Edit], **more: Any) -> torch.Tensor:
         """Run the decoder: [batch, pos] → [batch, pos, d_model] after the final norm.
 
         Args:
@@ -255,5 +261,3 @@ def _bytes_text(piece: str) -> str:
     if not all(char in _BYTES for char in piece):
         return piece
     return "".join(f"⟨{_BYTES[char]:02X}⟩" for char in piece)
-
-

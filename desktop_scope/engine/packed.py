@@ -66,10 +66,20 @@ def packing_pays(d_in: int = 576, d_out: int = 1536) -> bool:
     return fast < _WORTH_IT * plain
 
 
-def pack_linears(module: nn.Module) -> None:
-    """Replace every ``nn.Linear`` below a module, dropping the original weights."""
+def pack_model(model: nn.Module) -> None:
+    """Pack every linear layer of a model and let go of the original weights.
+
+    What stays as it was (embeddings, norms) is copied: it may be a view of the mapped file, which
+    would keep all of it in memory.
+    """
+    _pack_linears(model)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+
+
+def _pack_linears(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
         if type(child) is nn.Linear:
             setattr(module, name, PackedLinear(child.weight, child.bias))
         else:
-            pack_linears(child)
+            _pack_linears(child)

@@ -20,6 +20,13 @@ Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 
 
+def _lock(value: object) -> None:
+    """Make a value's arrays read-only: it travels between threads."""
+    for item in vars(value).values():
+        if isinstance(item, np.ndarray):
+            item.flags.writeable = False
+
+
 class FeatureId(NamedTuple):
     """One feature of the SAE at one layer, written ``17/3988``."""
 
@@ -53,6 +60,8 @@ class FeatureActs:
     indptr: Ints  # [T + 1]
     indices: Ints  # [nnz], ascending within a token
     values: Floats  # [nnz], all > 0
+
+    __post_init__ = _lock
 
     def at(self, token: int) -> tuple[Ints, Floats]:
         """Feature indices and values of one token."""
@@ -110,6 +119,8 @@ class Trace:
     seconds: float
     interventions: tuple[Intervention, ...] = ()
 
+    __post_init__ = _lock
+
     @property
     def n_layers(self) -> int:
         """L."""
@@ -163,6 +174,8 @@ class Probe:
     texts: tuple[str, ...]  # [T]
     values: Floats  # [T]
     masked: Bools  # [T]
+
+    __post_init__ = _lock
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ every outcome is an event. Nothing here knows of torch or Qt.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 import traceback
@@ -67,6 +68,20 @@ class Stopped(Event):
     """It was cancelled; nobody needs to be told."""
 
 
+class _Clock:
+    """Says when the next report of one sort may be sent."""
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < 1 / _REPORTS_PER_SECOND:
+            return False
+        self._last = now
+        return True
+
+
 class Job:
     """What a running request may say, and how it learns that it is to stop."""
 
@@ -75,7 +90,8 @@ class Job:
         self.request = request
         self._emit = emit
         self._cancelled = threading.Event()
-        self._last_report = 0.0
+        self._next_progress = _Clock()
+        self._next_partial = _Clock()
 
     def cancel(self) -> None:
         """Ask it to stop; takes effect at its next check."""
@@ -89,20 +105,13 @@ class Job:
     def progress(self, done: int, total: int, text: str) -> None:
         """Report a step, and check; at most 30 reports a second are sent, the last one always."""
         self.check()
-        if done == total or self._due():
+        if self._next_progress.due() or done == total:
             self._emit(Progress(self.ticket, self.request, done, total, text))
 
     def partial(self, payload: Callable[[], Any]) -> None:
         """Send a result under way, made only when one is due (30 a second)."""
-        if self._due():
+        if self._next_partial.due():
             self._emit(Partial(self.ticket, self.request, payload()))
-
-    def _due(self) -> bool:
-        now = time.monotonic()
-        if now - self._last_report < 1 / _REPORTS_PER_SECOND:
-            return False
-        self._last_report = now
-        return True
 
 
 def silent_job(request: Request | None = None) -> Job:
@@ -184,4 +193,6 @@ class Worker:
         except Exception as error:  # a bug: reported with its traceback, the window lives on
             message = f"Something unexpected went wrong: {error or type(error).__name__}."
             hint = "Please report it with the details; you can go on working."
-            return Failed(job.ticket, job.request, ScopeError(message, hint), traceback.format_exc())
+            return Failed(
+                job.ticket, job.request, ScopeError(message, hint), traceback.format_exc()
+            )

@@ -31,6 +31,7 @@ from desktop_scope.library.pack import read_pack
 _N_TOKENS = 10  # promoted and suppressed, each
 _N_NEIGHBOURS = 10
 _CARDS_KEPT = 64
+_REPEATED = 0.8  # what a token's next feature counts, in an order that is to be varied
 
 
 class Catalogue:
@@ -147,12 +148,14 @@ class Catalogue:
         trace = request.trace
         token = request.token if request.scope is Scope.TOKEN else None
         wanted = self.book.matching(request.words) if request.words.strip() else None
-        score_of = _SCORES[request.by]
         features: list[NDArray[np.int64]] = []
         scores: list[Floats] = []
+        tokens: list[NDArray[np.int64]] = []
         n_active = 0
         for layer in _layers(request, trace.n_layers):
-            index, peak, total = _strengths(trace, layer, token, self.store.max_active[layer])
+            index, peak, total, at = _strengths(
+                trace, layer, token, self.store.max_active[layer]
+            )
             n_active += len(index)
             density = self.store.density[layer, index]
             keep = (density <= request.max_density) & (index < request.n_features)
@@ -160,11 +163,15 @@ class Catalogue:
             if wanted is not None:
                 keep &= wanted[layer, index]
             index, density = index[keep], density[keep]
-            scores.append(score_of(peak[keep], total[keep], density))
+            scores.append(_SCORES[request.by](peak[keep], total[keep], density))
             features.append(np.stack([np.full(len(index), layer), index], axis=1))
+            tokens.append(at[keep])
         if not scores:
             return Ranking((), 0)
-        order = np.argsort(-np.concatenate(scores), kind="stable")[: request.limit]
+        score = np.concatenate(scores)
+        if token is None and request.by is RankBy.RARITY:
+            score = _varied(score, np.concatenate(tokens))
+        order = np.argsort(-score, kind="stable")[: request.limit]
         best = np.concatenate(features)[order].tolist()
         rows = tuple(self._row(FeatureId(*pair), trace, token) for pair in best)
         return Ranking(rows, n_active)
@@ -241,21 +248,38 @@ def _layers(request: RankFeatures, n_layers: int) -> range:
 
 def _strengths(
     trace: Trace, layer: int, token: int | None, max_active: Floats
-) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Active features of one layer: index, strongest and summed strength, [n] each."""
+) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
+    """Active features of one layer: index, strongest and summed strength, where strongest; [n]."""
     acts = trace.acts[layer]
     if token is not None:
         index, values = acts.at(token)
         strength = values / max_active[index]
-        return index.astype(np.int64), strength, strength
-    own = trace.own[acts.rows()]
-    index, values = acts.indices[own], acts.values[own]
+        return index.astype(np.int64), strength, strength, np.full(len(index), token)
+    rows = acts.rows()
+    own = trace.own[rows]
+    rows, index, values = rows[own], acts.indices[own], acts.values[own]
     total = np.bincount(index, values, len(max_active))
     peak = np.zeros(len(max_active), np.float32)
     np.maximum.at(peak, index, values)
+    at = np.zeros(len(max_active), np.int64)
+    highest = values == peak[index]
+    at[index[highest]] = rows[highest]
     active = np.flatnonzero(peak)
     scale = max_active[active]
-    return active, peak[active] / scale, (total[active] / scale).astype(np.float32)
+    return active, peak[active] / scale, (total[active] / scale).astype(np.float32), at[active]
+
+
+def _varied(score: Floats, token: NDArray[np.int64]) -> Floats:
+    """Scores by which every further feature of the same token counts less.
+
+    Else the many features of one rare word, of all layers, would crowd out everything else.
+    """
+    order = np.lexsort((-score, token))
+    starts = np.flatnonzero(np.diff(token[order], prepend=-1))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    varied = np.empty_like(score)
+    varied[order] = score[order] * _REPEATED**place
+    return varied
 
 
 _SCORES = {

@@ -206,7 +206,8 @@ class PeakFinder:
         inside &= self._telling[unit]
         example = np.arange(position.size, dtype=np.int64).reshape(*position.shape, 1)
         n_units = len(self.lexis.names)
-        once = np.unique((example * n_units + unit)[inside])
+        pairs = np.sort((example * n_units + unit)[inside])  # np.unique takes four times as long
+        once = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
         example, unit = np.divmod(once, n_units)
         return example.astype(np.int32), unit.astype(np.int32)
 

@@ -15,7 +15,7 @@ class RankBy(StrEnum):
 
     MAXIMUM = "maximum"  # the strongest single token
     TOTAL = "total"  # summed over tokens
-    RARITY = "rarity"  # strongest token × log(1 / density)
+    RARITY = "rarity"  # strongest token × log(1 / density), varied over the tokens of a text
 
 
 class Scope(StrEnum):

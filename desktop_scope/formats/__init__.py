@@ -28,5 +28,8 @@ def open_sae(path: Path) -> SaeWeights:
     except SafetensorError as error:
         message = f"The file {path} is damaged or cut short ({error})."
         raise ScopeError(message, "Get it again.") from error
+    except OSError as error:
+        message = f"The file {path} cannot be read: {error}."
+        raise ScopeError(message, "Check that it is a file, and its permissions.") from error
     known = ", ".join(loader.NAME for loader in LOADERS)
     raise ScopeError(f"{path.name} is not an SAE that we can read.", f"Known formats: {known}.")

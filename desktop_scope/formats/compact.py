@@ -29,7 +29,7 @@ def match(path: Path) -> bool:
         return (file.metadata() or {}).get("format") == "desktop-scope-sae/1"
 
 
-def open(path: Path) -> SaeWeights:  # noqa: A001 - the name that every format module offers
+def open(path: Path) -> SaeWeights:
     """Map the file and check it.
 
     Raises:
@@ -40,15 +40,25 @@ def open(path: Path) -> SaeWeights:  # noqa: A001 - the name that every format m
         t = {name: file.get_tensor(name) for name in _TENSORS & set(file.keys())}
     _check(t, path.name)
     try:
-        return SaeWeights(
+        weights = SaeWeights(
             hook_name=meta["hook_name"],
             layer=int(meta["layer"]),
             architecture=meta["architecture"],
             prefixes=tuple(int(n) for n in json.loads(meta["matryoshka_prefixes"])),
             **t,
         )
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise ScopeError(f"The header of the SAE file {path.name} lacks {error}.", HINT) from error
+    except (TypeError, ValueError) as error:
+        message = f"The header of the SAE file {path.name} makes no sense: {error}."
+        raise ScopeError(message, HINT) from error
+    if weights.architecture != "jumprelu":
+        raise ScopeError(
+            f"The SAE file {path.name} is of the architecture “{weights.architecture}”, "
+            "which this version does not know.",
+            "A newer Desktop Scope may read it.",
+        )
+    return weights
 
 
 def _check(t: dict[str, torch.Tensor], name: str) -> None:
@@ -57,7 +67,7 @@ def _check(t: dict[str, torch.Tensor], name: str) -> None:
         raise ScopeError(f"The SAE file {name} lacks {missing}.", HINT)
     d_sae, d_in = t["W_enc"].shape if t["W_enc"].dim() == 2 else (0, 0)
     shapes = {"W_enc": (d_sae, d_in), "W_dec": (d_sae, d_in), "b_dec": (d_in,)}
-    shapes |= {vector: (d_sae,) for vector in _VECTORS}
+    shapes |= dict.fromkeys(_VECTORS, (d_sae,))
     for key, tensor in t.items():
         dtype = torch.int8 if key in ("W_enc", "W_dec") else torch.float32
         if tuple(tensor.shape) != shapes[key] or tensor.dtype != dtype or not tensor.numel():

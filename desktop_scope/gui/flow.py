@@ -115,16 +115,23 @@ def started(state: AppState, ticket: int, kind: str) -> AppState:
 
 
 def apply(state: AppState, event: Event) -> AppState:
-    """The state after an event; unchanged when a newer request of that kind is under way."""
+    """The state after an event.
+
+    What comes back counts only while the state still wants it: not once a newer request of that
+    kind was submitted, nor when it was cancelled but its last events were on their way already.
+    """
     job = next((job for job in state.jobs if job.ticket == event.ticket), None)
     if job is None:
         return state
+    is_wanted = wanted(state).get(job.kind) == event.request
     if isinstance(event, Progress):
         update = replace(job, text=event.text, done=event.done, total=event.total)
         return replace(state, jobs=tuple(update if j is job else j for j in state.jobs))
     if isinstance(event, Partial):
-        return _answers(state, event.payload)
+        return _answers(state, event.payload) if is_wanted else state
     state = replace(state, jobs=tuple(j for j in state.jobs if j is not job))
+    if not is_wanted:
+        return state
     if isinstance(event, Done):
         return _RESULTS[job.kind](state, event.payload)
     if isinstance(event, Failed):

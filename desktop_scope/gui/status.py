@@ -33,6 +33,7 @@ class StatusStrip(QStatusBar):
         self._process = psutil.Process()
         self._memory_at = 0.0
         self.setSizeGripEnabled(False)
+        self.setContentsMargins(8, 0, 12, 0)
         self._doing = QLabel()
         self._doing.setAccessibleName("What is running")
         self._bar = QProgressBar(textVisible=False)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QFileDialog,
     QMainWindow,
+    QTabWidget,
     QToolBar,
     QWidget,
 )
@@ -43,6 +44,8 @@ class Window(QMainWindow):
         self.setWindowTitle("Desktop Scope")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.setDocumentMode(True)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self._header = Header(store, pack.saes.matryoshka_prefixes, pack.model.n_layers)
         self._add_bar("header", self._header)
@@ -51,6 +54,7 @@ class Window(QMainWindow):
         self._strip.message_dismissed.connect(self._dismissed)
         self._strip_bar = self._add_bar("messages", self._strip)
         self._panels = {panel.id: panel(store) for panel in PANELS}
+        self._docks: dict[str, QDockWidget] = {}
         self._docks = {panel.id: self._dock(panel) for panel in self._panels.values()}
         self._status = StatusStrip(store)
         self.setStatusBar(self._status)
@@ -80,7 +84,18 @@ class Window(QMainWindow):
         dock = QDockWidget(panel.title)
         dock.setObjectName(panel.id)
         dock.setWidget(panel)
+        # The tab names it already; a title below it would say the same again.
+        dock.visibilityChanged.connect(lambda _visible: self._retitle())
+        dock.topLevelChanged.connect(lambda _floating: self._retitle())
         return dock
+
+    def _retitle(self) -> None:
+        for dock in self._docks.values():
+            tabbed = bool(self.tabifiedDockWidgets(dock)) and not dock.isFloating()
+            if tabbed and dock.titleBarWidget() is None:
+                dock.setTitleBarWidget(QWidget(dock))
+            elif not tabbed and dock.titleBarWidget() is not None:
+                dock.setTitleBarWidget(None)  # type: ignore[arg-type]
 
     def _arrange(self) -> None:
         """The original layout: reading and steering at the left, features at the right."""
@@ -90,11 +105,16 @@ class Window(QMainWindow):
         }
         for column, area in areas.items():
             panels = [panel for panel in PANELS if panel.column == column]
-            docks = [self._docks[panel.id] for panel in panels]
+            stacked = [panel for panel in panels if not panel.behind]
+            docks = [self._docks[panel.id] for panel in stacked]
             self.addDockWidget(area, docks[0])
             for above, below in zip(docks, docks[1:], strict=False):
                 self.splitDockWidget(above, below, Qt.Orientation.Vertical)
-            heights = [panel.height * self.height() // 100 for panel in panels]
+            for panel in panels:
+                if panel.behind:
+                    self.tabifyDockWidget(self._docks[panel.behind], self._docks[panel.id])
+                    self._docks[panel.behind].raise_()
+            heights = [panel.height * self.height() // 100 for panel in stacked]
             self.resizeDocks(docks, heights, Qt.Orientation.Vertical)
         left = round(self.width() * _LEFT_SHARE)
         firsts = [self._docks["prompt"], self._docks["features"]]

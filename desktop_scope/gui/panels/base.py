@@ -17,7 +17,8 @@ class Panel(QWidget):
         id: Names its dock in the saved layout.
         title: Over the panel and in the View menu.
         column: Where it stands at first.
-        height: Its share of the column at first.
+        height: Its share of the column at first, in percent.
+        behind: The panel behind which it stands as a tab at first, if any.
         draws_on: The fields of the state that it draws.
     """
 
@@ -25,11 +26,13 @@ class Panel(QWidget):
     title: ClassVar[str]
     column: ClassVar[Literal["left", "right"]]
     height: ClassVar[int]
+    behind: ClassVar[str] = ""
     draws_on: ClassVar[frozenset[str]]
 
     def __init__(self, store: Store) -> None:
         super().__init__()
         self.store = store
+        self.setAutoFillBackground(True)
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
         """Draw the state; ``fields`` of it changed since the last time."""

@@ -41,7 +41,7 @@ class CardPanel(Panel):
     id = "card"
     title = "Feature card"
     column = "right"
-    height = 62
+    height = 54
     draws_on = frozenset({"card", "selection", "pins", "rack", "trace", "probe", "jobs"})
 
     def __init__(self, store: Store) -> None:

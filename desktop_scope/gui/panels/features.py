@@ -38,7 +38,8 @@ _SCOPES = (
     (Scope.ALL, "All features", "Search every feature, whether it fires here or not"),
 )
 _ORDERS = (
-    (RankBy.RARITY, "surprise", "Strong here, and seldom elsewhere: strength × log(1 / density)"),
+    (RankBy.RARITY, "surprise", "Strong here, and seldom elsewhere: strength × log(1 / density); in a whole text,\n"
+     "each further feature of the same token counts a little less"),
     (RankBy.MAXIMUM, "strength", "The strongest single token"),
     (RankBy.TOTAL, "total", "Strength summed over the tokens"),
 )
@@ -50,7 +51,7 @@ class FeaturesPanel(Panel):
     id = "features"
     title = "Features"
     column = "right"
-    height = 38
+    height = 46
     draws_on = frozenset(
         {"ranking", "selection", "filters", "pins", "jobs", "trace", "model", "catalogue_open"}
     )
@@ -233,8 +234,7 @@ def _layer_box(name: str) -> QSpinBox:
     box.setAccessibleName(name)
     box.setToolTip(name)
     box.setMaximum(10_000)
-    box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-    box.setFixedWidth(44)
+    box.setFixedWidth(52)
     return box
 
 

@@ -26,7 +26,7 @@ class LayersPanel(Panel):
     id = "layers"
     title = "Layers"
     column = "left"
-    height = 38
+    height = 54
     draws_on = frozenset({"path", "trace", "lens", "selection", "pins", "show_template", "jobs"})
 
     def __init__(self, store: Store) -> None:

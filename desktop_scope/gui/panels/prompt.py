@@ -43,7 +43,7 @@ class PromptPanel(Panel):
     id = "prompt"
     title = "Prompt"
     column = "left"
-    height = 14
+    height = 16
     draws_on = frozenset({"prompt", "history", "trace", "model", "asked", "jobs"})
 
     def __init__(self, store: Store) -> None:

@@ -40,7 +40,8 @@ class SteeringPanel(Panel):
     id = "steering"
     title = "Steering"
     column = "left"
-    height = 26
+    height = 54
+    behind = "layers"
     draws_on = frozenset(
         {"rack", "answer", "steered", "damage", "jobs", "prompt", "sampling", "model", "card"}
     )
@@ -221,7 +222,6 @@ def _spin(box: _Box, name: str, low: int, high: int) -> _Box:
     box.setAccessibleName(name)
     box.setToolTip(name)
     box.setKeyboardTracking(False)
-    box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     box.setFont(theme.figures(box.font()))
     return box
 

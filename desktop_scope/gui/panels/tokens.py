@@ -22,7 +22,7 @@ class TokensPanel(Panel):
     id = "tokens"
     title = "Tokens"
     column = "left"
-    height = 22
+    height = 30
     draws_on = frozenset(
         {"trace", "selection", "card", "pins", "show_template", "show_steered", "answer", "steered",
          "prompt", "jobs", "model"}
