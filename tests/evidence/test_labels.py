@@ -135,7 +135,7 @@ def test_search_is_quick_for_every_letter(book):
         start = time.perf_counter()
         book.search(query)
         times.append(time.perf_counter() - start)
-    assert np.median(times) < 0.02  # 3 ms on an idle machine
+    assert np.median(times) < 0.02  # 5 ms when measured beside other work
 
 
 def test_labels_are_made_once_and_kept(open_book, small_store):
