@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 # A worker that computes in pure Python hands the interpreter back to the window this often.
-_SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.0001
 
 
 def prepare_process() -> None:

@@ -31,7 +31,7 @@ class FeatureId(NamedTuple):
     """One feature of the SAE at one layer, written ``17/3988``."""
 
     layer: int
-    index: int
+    index: int  # type: ignore[assignment]  # tuple's own method of that name is not missed
 
     def __str__(self) -> str:
         return f"{self.layer}/{self.index}"
@@ -61,7 +61,8 @@ class FeatureActs:
     indices: Ints  # [nnz], ascending within a token
     values: Floats  # [nnz], all > 0
 
-    __post_init__ = _lock
+    def __post_init__(self) -> None:
+        _lock(self)
 
     def at(self, token: int) -> tuple[Ints, Floats]:
         """Feature indices and values of one token."""
@@ -119,7 +120,8 @@ class Trace:
     seconds: float
     interventions: tuple[Intervention, ...] = ()
 
-    __post_init__ = _lock
+    def __post_init__(self) -> None:
+        _lock(self)
 
     @property
     def n_layers(self) -> int:
@@ -175,7 +177,8 @@ class Probe:
     values: Floats  # [T]
     masked: Bools  # [T]
 
-    __post_init__ = _lock
+    def __post_init__(self) -> None:
+        _lock(self)
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,13 @@ def _trace_request(state: AppState) -> TracePrompt:
 
 def _rank_request(state: AppState) -> RankFeatures:
     filters, trace, token = state.filters, state.trace, state.selection.token
-    # The token matters only where one token's features are listed.
-    one_token = filters.scope is Scope.TOKEN and trace is not None and token is not None
+    listed = 0  # the token matters only where one token's features are listed
+    if filters.scope is Scope.TOKEN and trace is not None and token is not None:
+        listed = min(token, trace.n_tokens - 1)
     return RankFeatures(
         scope=filters.scope,
         trace=trace,
-        token=min(token, trace.n_tokens - 1) if one_token else 0,
+        token=listed,
         by=filters.by,
         layers=filters.layers,
         words=filters.words,

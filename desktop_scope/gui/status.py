@@ -22,6 +22,7 @@ _WORDS = {
     "probe": "Trying your text",
 }
 _MEMORY_EVERY_S = 1.0
+_DOING_WIDTH = 220
 
 
 class StatusStrip(QStatusBar):
@@ -46,6 +47,12 @@ class StatusStrip(QStatusBar):
         self._memory = muted(QLabel())
         self._memory.setToolTip("Memory that Desktop Scope holds, weights included")
         self._traced = muted(QLabel())
+        for widget in (self._bar, self._cancel):
+            # Coming and going they would make the whole window lay itself out anew.
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
+        self._doing.setMinimumWidth(_DOING_WIDTH)
         for widget in (self._doing, self._bar, self._cancel):
             self.addWidget(widget)
         for widget in (self._traced, self._memory, self._model):

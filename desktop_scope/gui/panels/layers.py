@@ -48,7 +48,7 @@ class LayersPanel(Panel):
         self._map.current_changed.connect(self._moved)
         self._map.cell_activated.connect(self._opened)
         self._map.set_tooltip_provider(self._tooltip)
-        self._lens = LensColumn(self._row_rect)
+        self._lens = LensColumn(self._first_row)
         self._lines = LinePlot()
         self._lines.setFixedHeight(96)
         self._lines.token_clicked.connect(self._token_clicked)
@@ -145,8 +145,8 @@ class LayersPanel(Panel):
         where = np.flatnonzero(self._shown == token)
         return int(where[0]) if len(where) else -1
 
-    def _row_rect(self, layer: int) -> QRectF:
-        return self._map.cell_rect(layer, 0)
+    def _first_row(self) -> QRectF:
+        return self._map.cell_rect(0, 0)
 
     def _tooltip(self, layer: int, position: int) -> str:
         state = self._state

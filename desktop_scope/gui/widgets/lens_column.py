@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QHelpEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from desktop_scope.engine.types import LensRow
@@ -16,27 +16,29 @@ from desktop_scope.gui.widgets.painting import Stale, percent
 from desktop_scope.gui.widgets.token_layout import shown
 
 _WIDTH = 118
-_SMALLEST = 11  # pixels between two words
+_NUMBERS = 44
+_LINE = 11  # pixels between two words, at least
+_SURE = 0.2
 
 
 class LensColumn(Stale, QWidget):
     """The logit lens at the selected token.
 
     Args:
-        rect_of: Where the row of a layer lies, in this widget's vertical coordinates.
+        first_row: Where the row of layer 0 lies, in this widget's vertical coordinates; the other
+            layers are stacked on it.
     """
 
-    def __init__(self, rect_of: Callable[[int], QRectF], parent: QWidget | None = None) -> None:
+    def __init__(self, first_row: Callable[[], QRectF], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._rect_of = rect_of
+        self._first_row = first_row
         self._rows: tuple[LensRow, ...] = ()
+        self._picture: QPixmap | None = None
+        self._key: object = None
         self.setFixedWidth(_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
         self.setAccessibleName(self.tr("Logit lens"))
-        self.setAccessibleDescription(
-            self.tr("What each layer would say next, read through the final norm and unembedding")
-        )
 
     def sizeHint(self) -> QSize:
         return QSize(_WIDTH, 280)
@@ -44,60 +46,71 @@ class LensColumn(Stale, QWidget):
     def set_rows(self, rows: Sequence[LensRow]) -> None:
         """Show the likeliest word of every layer, first layer first."""
         self._rows = tuple(rows)
+        self._picture = None
+        if rows:
+            self.setAccessibleDescription(self.read_out(len(rows) - 1))
         self.update()
 
     def read_out(self, layer: int) -> str:
         """One layer in words."""
         row = self._rows[layer]
-        lines = [
-            f"{shown(text).text or text!r}  {percent(p)}"
+        head = self.tr("Read after layer {0}, the model would say").format(layer)
+        words = (
+            f"{shown(text).text}  {percent(p)}"
             for text, p in zip(row.texts, row.probs, strict=True)
-        ]
-        return (
-            self.tr("Logit lens after layer {0}: read now, the model would say").format(layer)
-            + "\n"
-            + "\n".join(lines)
         )
+        return "\n".join([head, *words])
+
+    def layer_at(self, y: float) -> int:
+        """The layer whose row is at a height, or −1."""
+        first = self._first_row()
+        layer = int((first.bottom() - y) // max(first.height(), 1e-6))
+        return layer if 0 <= layer < len(self._rows) else -1
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if not self._rows:
             return
-        t = theme.tokens()
-        heights = self._rect_of(0).height()
-        step = max(1, -(-_SMALLEST // max(int(heights), 1)))  # rows too low share a line
-        font = theme.ui_font(
-            round(min(theme.small(theme.ui_font()).pixelSize(), max(heights * step - 1, _SMALLEST)))
-        )
-        measure = QFontMetrics(font)
+        key = (self._first_row().getRect(), self.devicePixelRatioF(), theme.tokens())
+        if self._picture is None or key != self._key:
+            self._picture, self._key = self._draw(), key
         with QPainter(self) as painter:
             painter.setOpacity(self.content_opacity())
+            painter.drawPixmap(0, 0, self._picture)
+
+    def _draw(self) -> QPixmap:
+        """All rows as one picture: they change far less often than they are painted."""
+        ratio, t, first = self.devicePixelRatioF(), theme.tokens(), self._first_row()
+        picture = QPixmap(self.size() * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(Qt.GlobalColor.transparent)
+        step = max(1, -(-_LINE // max(int(first.height()), 1)))  # low rows share a line
+        font = theme.small(theme.ui_font())
+        font.setPixelSize(min(font.pixelSize(), max(int(first.height() * step) - 1, 8)))
+        measure = QFontMetrics(font)
+        elide, height = Qt.TextElideMode.ElideRight, measure.height()
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        with QPainter(picture) as painter:
             painter.setFont(font)
-            for row in self._rows[len(self._rows) - 1 :: -step]:
-                rect = self._rect_of(row.layer)
+            for row in self._rows[::-step]:
+                top = first.center().y() - row.layer * first.height() - height / 2
                 sure = row.probs[0]
-                painter.setPen(t.text if sure >= 0.2 else t.muted)
-                room = QRectF(
-                    4, rect.center().y() - measure.height() / 2, _WIDTH - 44, measure.height()
-                )
-                word = measure.elidedText(
-                    shown(row.texts[0]).text, Qt.TextElideMode.ElideRight, int(room.width())
-                )
+                painter.setPen(t.text if sure >= _SURE else t.muted)
+                room = QRectF(4, top, _WIDTH - _NUMBERS, height)
+                word = measure.elidedText(shown(row.texts[0]).text, elide, int(room.width()))
                 painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, word)
                 painter.setPen(t.muted)
                 painter.drawText(
-                    QRectF(_WIDTH - 44, room.top(), 40, room.height()),
-                    Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
-                    percent(sure),
+                    QRectF(_WIDTH - _NUMBERS, top, _NUMBERS - 4, height), right, percent(sure)
                 )
+        return picture
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._picture = None
+        super().resizeEvent(event)
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            y = event.pos().y()
-            over = [
-                r.layer
-                for r in self._rows
-                if self._rect_of(r.layer).top() <= y < self._rect_of(r.layer).bottom()
-            ]
-            QToolTip.showText(event.globalPos(), self.read_out(over[0]) if over else "", self)
+            layer = self.layer_at(event.pos().y())
+            QToolTip.showText(event.globalPos(), self.read_out(layer) if layer >= 0 else "", self)
             return True
         return super().event(event)
