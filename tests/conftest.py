@@ -18,7 +18,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 
+from desktop_scope import paths
+from desktop_scope.engine.requests import LoadModel
+from desktop_scope.engine.worker import silent_job
+from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.library.demo_model import demo_model
+from desktop_scope.workbench import Workbench
 
 _MODAL = {
     "QDialog": ["exec"],
@@ -55,6 +60,15 @@ def artifacts() -> Path:
 def demo_model_dir() -> Path:
     """The real demo model, from this user's real cache; the first time it takes half a minute."""
     return demo_model()
+
+
+@pytest.fixture(scope="session")
+def workbench(demo_model_dir: Path) -> Workbench:
+    """The real demo model, its SAEs and their evidence; loaded once for all tests."""
+    bench = Workbench()
+    bench.handle(LoadModel(paths.demo_pack(), device="cpu"), silent_job())
+    bench.handle(OpenCatalogue(paths.demo_pack()), silent_job())
+    return bench
 
 
 @pytest.fixture(autouse=True)

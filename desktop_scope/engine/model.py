@@ -142,7 +142,7 @@ class LanguageModel:
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """[..., d_model] after the final norm → [..., vocabulary] float32."""
-        logits = self.parts.unembed(hidden).float()
+        logits: torch.Tensor = self.parts.unembed(hidden).float()
         cap = getattr(self._model.config, "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
@@ -159,7 +159,7 @@ class LanguageModel:
             logits = self.logits(rows)
             said = logits.gather(1, ids[start + 1 : start + 1 + len(rows), None]).squeeze(1)
             parts.append((said - logits.logsumexp(1)).cpu())
-        return torch.cat(parts).numpy()  # type: ignore[no-any-return]
+        return torch.cat(parts).numpy()
 
 
 def load_model(

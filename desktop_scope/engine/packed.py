@@ -53,7 +53,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def packing_pays(d_in: int = 576, d_out: int = 1536) -> bool:
     """Whether packed float32 linears are faster on this processor; takes a few milliseconds."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     weight, x = torch.randn(d_out, d_in), torch.randn(_TOKENS, d_in)
     try:

@@ -86,7 +86,7 @@ class Sae:
         """
         kept = np.flatnonzero(~masked)
         x = x[torch.from_numpy(kept).to(x.device)] if len(kept) < len(masked) else x
-        blocks = [self._sparse(block.float()) for block in x.split(_ROWS_AT_ONCE)] or [_NOTHING]
+        blocks = [self._sparse(block.float()) for block in torch.split(x, _ROWS_AT_ONCE)]
         counts = np.zeros(len(masked), np.int32)
         counts[kept] = np.concatenate([count for count, _, _ in blocks])
         return FeatureActs(
@@ -133,13 +133,10 @@ class Sae:
     def decoder_spread(self, covariance: torch.Tensor) -> torch.Tensor:
         """Standard deviation √(d·C·d) of every decoder row d under C [d_in, d_in]: [d_sae]."""
         rows = _floats(self._weights.W_dec, self._weights.W_dec_scale)
-        return (rows @ covariance * rows).sum(1).sqrt()
+        return (rows @ covariance).mul(rows).sum(1).sqrt()
 
     @cached_property
     def _decoder_norms(self) -> torch.Tensor:
         w = self._weights
-        norms = w.W_dec.float().norm(dim=1)
+        norms: torch.Tensor = w.W_dec.float().norm(dim=1)
         return norms if w.W_dec_scale is None else norms * w.W_dec_scale
-
-
-_NOTHING = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))

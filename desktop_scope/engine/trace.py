@@ -55,7 +55,7 @@ def residuals_of(
 
 def mask_of(residual_norm: Floats, outlier_norms: Floats) -> Bools:
     """Tokens that are not encoded: position 0, and outliers at any layer; [L, T] → [T]."""
-    masked = np.any(residual_norm > outlier_norms[:, None], axis=0)
+    masked: Bools = np.logical_or.reduce(residual_norm > outlier_norms[:, None], axis=0)
     masked[:1] = True
     return masked
 

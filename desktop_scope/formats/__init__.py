@@ -24,7 +24,8 @@ def open_sae(path: Path) -> SaeWeights:
     try:
         matches = [loader for loader in LOADERS if loader.match(path)]
         if len(matches) == 1:
-            return matches[0].open(path)
+            weights: SaeWeights = matches[0].open(path)
+            return weights
     except SafetensorError as error:
         message = f"The file {path} is damaged or cut short ({error})."
         raise ScopeError(message, "Get it again.") from error
