@@ -12,15 +12,17 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_scope import paths
 from desktop_scope.engine.devices import prepare_process
-from desktop_scope.engine.types import Prompt
+from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.gui import flow
-from desktop_scope.gui.state import AppState, Message
+from desktop_scope.gui.state import AppState, Message, Selection
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.window import Window, dress, open_settings
 from desktop_scope.library.pack import read_pack
 from desktop_scope.workbench import Workbench
 
+# What a newcomer sees: a text, and the feature of dogs at layer 17 lighting up on parts of it.
 FIRST_PROMPT = Prompt("My chihuahua barks at presidents.", chat=False)
+FIRST_FEATURE = FeatureId(17, 3988)
 _PATIENCE_S = 3.0  # for the engine, once the window is closed
 
 
@@ -33,8 +35,11 @@ def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
     settings = open_settings()
     dress(settings)
     pack = read_pack(paths.demo_pack())
-    store = Store(AppState(prompt=prompt), Workbench().handle)
-    return Window(store, pack, settings)
+    selection = Selection(feature=FIRST_FEATURE if prompt == FIRST_PROMPT else None)
+    store = Store(AppState(prompt=prompt, selection=selection), Workbench().handle)
+    window = Window(store, pack, settings)
+    window.focus_panel("prompt")
+    return window
 
 
 def begin(window: Window) -> None:

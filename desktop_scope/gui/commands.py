@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PySide6.QtWidgets import QAbstractButton, QComboBox
+
 from desktop_scope.gui import actions
 from desktop_scope.gui.state import AppState
 
@@ -63,6 +65,17 @@ def _answer_or_stop(window: Window) -> None:
     window.store.act(actions.stop if state.busy("generate") else actions.ask)
 
 
+def _play_or_stop(window: Window) -> None:
+    """Space, unless a button has the keyboard: then it is the button's."""
+    focus = window.focusWidget()
+    if isinstance(focus, QAbstractButton):
+        focus.click()
+    elif isinstance(focus, QComboBox):
+        focus.showPopup()
+    else:
+        _answer_or_stop(window)
+
+
 def _go_to_pin(slot: int) -> Callable[[Window], None]:
     def run(window: Window) -> None:
         pins = window.store.state.pins
@@ -90,7 +103,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("file.quit", "&File", "&Quit", "Ctrl+Q", lambda window: window.close()),
     Command("prompt.answer", "&Prompt", "&Answer, or stop", "Ctrl+Return", _answer_or_stop,
             _can_answer),
-    Command("prompt.play", "&Prompt", "Play or stop", "Space", _answer_or_stop, _can_answer),
+    Command("prompt.play", "&Prompt", "Play or stop", "Space", _play_or_stop, _can_answer),
     Command("prompt.cancel", "&Prompt", "&Cancel what is running", "Esc",
             lambda window: window.cancel(), lambda state: bool(state.jobs)),
     Command("feature.search", "F&eature", "&Search features", "/", _focus("features")),
@@ -117,3 +130,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.smaller", "&View", "S&maller type", "Ctrl+-", lambda window: window.zoom(-1)),
     Command("view.reset", "&View", "&Original layout", "", lambda window: window.reset_layout()),
 )  # fmt: skip
+
+
+def shortcut_table() -> str:
+    """The shortcuts as a Markdown table, for the README."""
+    rows = [
+        f"| `{command.shortcut}` | {command.title.replace('&', '')} |"
+        for command in COMMANDS
+        if command.shortcut
+    ]
+    return "\n".join(["| Keys | What they do |", "|---|---|", *rows])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop, QTimer, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from desktop_scope.engine.types import Prompt
@@ -30,6 +31,8 @@ def save_screenshot(
     from desktop_scope.gui import actions
     from desktop_scope.gui.app import application, begin, make_window
 
+    # The offscreen platform says so at every window; it does no harm.
+    qInstallMessageHandler(lambda _kind, _context, text: _print_unless_known(text))
     application()
     window = make_window(Prompt(prompt, chat))
     window.set_theme("dark" if theme == "dark" else "light")
@@ -46,6 +49,11 @@ def save_screenshot(
     finally:
         window.close()
         window.store.close()
+
+
+def _print_unless_known(text: str) -> None:
+    if "propagateSizeHints" not in text:
+        print(text, file=sys.stderr)
 
 
 def wait_until(store: Store, ready: Callable[[AppState], bool]) -> None:

@@ -357,6 +357,7 @@ def _qss(t: Tokens) -> str:
     return """
 QToolTip {{ background: {raised}; color: {text}; border: 1px solid {line}; padding: 4px 6px; }}
 QMainWindow, QStatusBar, QMenuBar {{ background: {window}; }}
+QDockWidget::title {{ background: {window}; padding: 5px 10px; }}
 QMainWindow::separator, QSplitter::handle {{ background: {line}; width: 1px; height: 1px; }}
 QMenu {{ background: {surface}; border: 1px solid {line}; padding: 4px; }}
 QMenu::item {{ padding: 4px 24px 4px 12px; border-radius: 4px; }}

@@ -52,7 +52,7 @@ class Window(QMainWindow):
         self.addToolBarBreak()
         self._strip = MessageStrip()
         self._strip.message_dismissed.connect(self._dismissed)
-        self._strip_bar = self._add_bar("messages", self._strip)
+        self._strip_shown = self._add_bar("messages", self._strip)
         self._panels = {panel.id: panel(store) for panel in PANELS}
         self._docks: dict[str, QDockWidget] = {}
         self._docks = {panel.id: self._dock(panel) for panel in self._panels.values()}
@@ -70,15 +70,14 @@ class Window(QMainWindow):
 
     # ---- building
 
-    def _add_bar(self, name: str, widget: QWidget) -> QToolBar:
+    def _add_bar(self, name: str, widget: QWidget) -> QAction:
         bar = QToolBar(name)
         bar.setObjectName(name)
         bar.setMovable(False)
         bar.setFloatable(False)
-        bar.addWidget(widget)
         bar.toggleViewAction().setVisible(False)
         self.addToolBar(bar)
-        return bar
+        return bar.addWidget(widget)
 
     def _dock(self, panel: Panel) -> QDockWidget:
         dock = QDockWidget(panel.title)
@@ -154,7 +153,8 @@ class Window(QMainWindow):
         self._strip.set_messages(
             [(m.text, m.hint, m.details, "error" if m.is_error else "news") for m in messages]
         )
-        self._strip_bar.setVisible(bool(messages))
+        # In a tool bar it is the action that shows and hides a widget.
+        self._strip_shown.setVisible(bool(messages))
 
     @Slot(str, str)
     def _dismissed(self, text: str, hint: str) -> None:
@@ -214,7 +214,9 @@ class Window(QMainWindow):
             self, "Save a picture", "desktop-scope.png", "PNG (*.png)"
         )
         if path and not self.grab().save(path):
-            message = StateMessage(f"The picture could not be saved as {path}.", "Choose another place.")
+            message = StateMessage(
+                f"The picture could not be saved as {path}.", "Choose another place."
+            )
             self.store.replace(flow.say(self.store.state, message))
 
     def _load_file(self, path: Path) -> None:
@@ -262,5 +264,3 @@ def dress(settings: QSettings) -> None:
 def open_settings() -> QSettings:
     """This user's settings; in memory only where nothing can be written."""
     return QSettings(str(paths.config_dir() / "window.ini"), QSettings.Format.IniFormat)
-
-

@@ -38,8 +38,12 @@ _SCOPES = (
     (Scope.ALL, "All features", "Search every feature, whether it fires here or not"),
 )
 _ORDERS = (
-    (RankBy.RARITY, "surprise", "Strong here, and seldom elsewhere: strength × log(1 / density); in a whole text,\n"
-     "each further feature of the same token counts a little less"),
+    (
+        RankBy.RARITY,
+        "surprise",
+        "Strong here, and seldom elsewhere: strength × log(1 / density); in a whole text,\n"
+        "each further feature of the same token counts a little less",
+    ),
     (RankBy.MAXIMUM, "strength", "The strongest single token"),
     (RankBy.TOTAL, "total", "Strength summed over the tokens"),
 )
@@ -234,6 +238,7 @@ def _layer_box(name: str) -> QSpinBox:
     box.setAccessibleName(name)
     box.setToolTip(name)
     box.setMaximum(10_000)
+    box.lineEdit().setTextMargins(4, 0, 4, 0)
     box.setFixedWidth(52)
     return box
 

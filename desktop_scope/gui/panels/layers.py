@@ -68,7 +68,9 @@ class LayersPanel(Panel):
         column.setSpacing(4)
         column.addLayout(heads)
         column.addLayout(grid, 1)
-        self._empty = EmptyState("The path of the selected feature through the layers appears here.")
+        self._empty = EmptyState(
+            "The path of the selected feature through the layers appears here."
+        )
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self._empty)
         self._stack.addWidget(filled)
@@ -116,7 +118,7 @@ class LayersPanel(Panel):
         self._map.set_row_alpha(_FAINTEST + (1 - _FAINTEST) * certain)
         self._map.set_row_notes([f"{cosine:.2f}" for cosine in cosines])
         label = path.family[path.feature.layer].label.text
-        self._heading.setText(f"“{label}” and its best match in every layer")
+        self._heading.setText(f"{label}, and its best match in every layer")
 
     def _draw_lines(self, state: AppState) -> None:
         trace = state.trace

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Slot
+from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
@@ -73,7 +74,10 @@ class SteeringPanel(Panel):
         self._stack.addWidget(scroll)
 
         self._play = QPushButton("Answer")
-        self._play.setToolTip("Answer with and without the rack, same seed (Space)")
+        self._play.setToolTip(
+            "Answer with and without the rack: the same seed, and for both a repetition penalty\n"
+            "of 1.1, so that a small model does not go round in circles (Space)"
+        )
         self._play.clicked.connect(self._ask_or_stop)
         self._clear = QToolButton(text="Clear", toolTip="Take all features out of the rack")
         self._clear.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -90,7 +94,7 @@ class SteeringPanel(Panel):
             QDoubleSpinBox(), "Temperature: 0 always takes the likeliest token", 0, 2
         )
         self._temperature.setSingleStep(0.1)
-        self._temperature.setPrefix("temp. ")
+        self._temperature.setPrefix("temperature ")
         self._seed = _spin(QSpinBox(), "Seed: both answers throw the same dice", 0, 999_999)
         self._seed.setPrefix("seed ")
         for box in (self._length, self._temperature, self._seed):
@@ -222,7 +226,8 @@ def _spin(box: _Box, name: str, low: int, high: int) -> _Box:
     box.setAccessibleName(name)
     box.setToolTip(name)
     box.setKeyboardTracking(False)
-    box.setFont(theme.figures(box.font()))
+    box.setFont(theme.figures(QFont()))
+    box.lineEdit().setTextMargins(4, 0, 6, 0)
     return box
 
 

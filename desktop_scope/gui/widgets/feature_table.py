@@ -171,6 +171,7 @@ class FeatureTable(Stale, QTableView):
         else:
             self.setCurrentIndex(QModelIndex())
             self.clearSelection()
+            self.scrollToTop()
         self._by_program = False
 
     def set_pinned(self, pinned: frozenset[FeatureId]) -> None:

@@ -92,7 +92,7 @@ class LensColumn(Stale, QWidget):
         with QPainter(picture) as painter:
             painter.setFont(font)
             for row in self._rows[::-step]:
-                top = first.center().y() - row.layer * first.height() - height / 2
+                top = max(0.0, first.center().y() - row.layer * first.height() - height / 2)
                 sure = row.probs[0]
                 painter.setPen(t.text if sure >= _SURE else t.muted)
                 room = QRectF(4, top, _WIDTH - _NUMBERS, height)

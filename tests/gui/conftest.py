@@ -1,0 +1,96 @@
+"""A real window on the real model, which is loaded only once for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from desktop_scope import paths
+from desktop_scope.engine.requests import LoadModel, Request
+from desktop_scope.engine.worker import Job
+from desktop_scope.evidence.requests import OpenCatalogue
+from desktop_scope.gui.app import FIRST_FEATURE, FIRST_PROMPT, begin
+from desktop_scope.gui.state import AppState, Selection
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.window import Window, open_settings
+from desktop_scope.library.pack import read_pack
+from desktop_scope.workbench import Workbench
+
+Handle = Callable[[Request, Job], Any]
+
+
+def already_loaded(workbench: Workbench) -> Handle:
+    """What the window's workers do: everything for real, but for loading it all again."""
+
+    def handle(request: Request, job: Job) -> Any:
+        if isinstance(request, LoadModel):
+            return workbench.engine.model.info
+        if isinstance(request, OpenCatalogue):
+            return workbench.catalogue.notes
+        return workbench.handle(request, job)
+
+    return handle
+
+
+def idle(state: AppState) -> bool:
+    """Everything asked for has come back."""
+    card = state.card
+    return card is not None and card.feature == state.selection.feature and not state.jobs
+
+
+class User:
+    """What tests do with a window."""
+
+    def __init__(self, window: Window, qtbot: QtBot) -> None:
+        self.window = window
+        self.store = window.store
+        self._qtbot = qtbot
+
+    @property
+    def state(self) -> AppState:
+        return self.store.state
+
+    def until(self, ready: Callable[[AppState], bool], timeout: int = 60_000) -> AppState:
+        """Wait until the state is as wished."""
+        self._qtbot.waitUntil(lambda: ready(self.state), timeout=timeout)
+        return self.state
+
+    def settled(self) -> AppState:
+        """Wait until nothing is under way."""
+        return self.until(idle)
+
+    def panel(self, name: str) -> Any:
+        """A panel by its id."""
+        return next(p for p in self.window.findChildren(object) if getattr(p, "id", "") == name)
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot) -> Iterator[Callable[[Handle], User]]:
+    """Opens windows on the demo pack, and closes them afterwards."""
+    users: list[User] = []
+
+    def open_one(handle: Handle) -> User:
+        first = AppState(prompt=FIRST_PROMPT, selection=Selection(feature=FIRST_FEATURE))
+        pack = read_pack(paths.demo_pack())
+        window = Window(Store(first, handle), pack, open_settings())
+        with qtbot.waitExposed(window):
+            window.show()
+        users.append(User(window, qtbot))
+        begin(window)
+        return users[-1]
+
+    yield open_one
+    for user in users:
+        user.window.close()
+        assert user.store.close()
+
+
+@pytest.fixture
+def user(open_window: Callable[[Handle], User], workbench: Workbench) -> User:
+    """Someone before the window, which has done its first work."""
+    user = open_window(already_loaded(workbench))
+    user.settled()
+    return user
