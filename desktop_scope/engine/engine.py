@@ -13,7 +13,7 @@ from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import Generate, MeasureDamage, ProbeFeature, TracePrompt
-from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.sae import Sae, sae_of
 from desktop_scope.engine.types import Damage, Generation, LensRow, Probe, Prompt, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
@@ -55,10 +55,10 @@ class Engine:
 
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""
-        layer, index = request.feature
+        sae = sae_of(self.saes, request.feature)
         ids = self.model.encode(Prompt(request.text, chat=False)).ids
         values, masked = tracing.probe(
-            self.model, self.saes[layer], index, ids, self._outlier_norms, job
+            self.model, sae, request.feature.index, ids, self._outlier_norms, job
         )
         texts = tuple(self.model.texts[i] for i in ids)
         return Probe(request.feature, request.text, texts, values, masked)

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 import torch
 
 from desktop_scope.engine.hooks import Edit
-from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.sae import Sae, sae_of
 from desktop_scope.engine.types import Intervention, Mode
-from desktop_scope.errors import ScopeError
 
 
 class Steering:
@@ -35,14 +34,9 @@ class Steering:
         self._outlier_norms = outlier_norms
         self._by_layer: dict[int, list[tuple[Intervention, Sae, torch.Tensor]]] = {}
         for item in interventions:
-            layer, index = item.feature
-            if layer >= len(saes) or index >= saes[layer].d_sae:
-                raise ScopeError(
-                    f"There is no feature {item.feature}.",
-                    f"Layers go from 0 to {len(saes) - 1}, features to {saes[0].d_sae - 1}.",
-                )
-            direction = saes[layer].decoder_row(index).to(device)
-            self._by_layer.setdefault(layer, []).append((item, saes[layer], direction))
+            sae = sae_of(saes, item.feature)
+            direction = sae.decoder_row(item.feature.index).to(device)
+            self._by_layer.setdefault(sae.layer, []).append((item, sae, direction))
 
     def edits(self) -> dict[int, Edit]:
         """By block, the edit of its resid_post."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,8 @@ import torch
 from torch import nn
 
 from desktop_scope.engine.packed import PackedLinear
-from desktop_scope.engine.types import Bools, FeatureActs, Floats
+from desktop_scope.engine.types import Bools, FeatureActs, FeatureId, Floats
+from desktop_scope.errors import ScopeError
 
 _ROWS_AT_ONCE = 512  # bounds the dense [tokens, d_sae] block, whatever the prompt's length
 
@@ -140,3 +142,18 @@ class Sae:
         w = self._weights
         norms: torch.Tensor = w.W_dec.float().norm(dim=1)
         return norms if w.W_dec_scale is None else norms * w.W_dec_scale
+
+
+def sae_of(saes: Sequence[Sae], feature: FeatureId) -> Sae:
+    """The SAE that a feature belongs to.
+
+    Raises:
+        ScopeError: There is no such feature.
+    """
+    layer, index = feature
+    if not (0 <= layer < len(saes) and 0 <= index < saes[layer].d_sae):
+        raise ScopeError(
+            f"There is no feature {feature}.",
+            f"Layers go from 0 to {len(saes) - 1}, features to {saes[0].d_sae - 1}.",
+        )
+    return saes[layer]
