@@ -76,6 +76,7 @@ def _gaps() -> dict[str, float]:
     application()
     window = make_window()
     store = window.store
+    window.resize(1440, 900)
     window.show()
     ticks = _Ticks()
     long_text = "The museum opens at nine in the morning. " * 25

@@ -52,7 +52,7 @@ class Window(QMainWindow):
         self.addToolBarBreak()
         self._strip = MessageStrip()
         self._strip.message_dismissed.connect(self._dismissed)
-        self._strip_shown = self._add_bar("messages", self._strip)
+        self._strip_bar = self._add_bar("messages", self._strip)
         self._panels = {panel.id: panel(store) for panel in PANELS}
         self._docks: dict[str, QDockWidget] = {}
         self._docks = {panel.id: self._dock(panel) for panel in self._panels.values()}
@@ -60,7 +60,8 @@ class Window(QMainWindow):
         self.setStatusBar(self._status)
         self._actions = self._make_menus()
         self._said: tuple[StateMessage, ...] = ()
-        self.resize(*_SIZE)
+        room = self.screen().availableGeometry()
+        self.resize(min(_SIZE[0], room.width()), min(_SIZE[1], room.height()))
         self._arrange()
         self._default_layout = self.saveState(_LAYOUT_VERSION)
         self._restore()
@@ -70,14 +71,15 @@ class Window(QMainWindow):
 
     # ---- building
 
-    def _add_bar(self, name: str, widget: QWidget) -> QAction:
+    def _add_bar(self, name: str, widget: QWidget) -> QToolBar:
         bar = QToolBar(name)
         bar.setObjectName(name)
         bar.setMovable(False)
         bar.setFloatable(False)
+        bar.addWidget(widget)
         bar.toggleViewAction().setVisible(False)
         self.addToolBar(bar)
-        return bar.addWidget(widget)
+        return bar
 
     def _dock(self, panel: Panel) -> QDockWidget:
         dock = QDockWidget(panel.title)
@@ -154,7 +156,8 @@ class Window(QMainWindow):
             [(m.text, m.hint, m.details, "error" if m.is_error else "news") for m in messages]
         )
         # In a tool bar it is the action that shows and hides a widget.
-        self._strip_shown.setVisible(bool(messages))
+        self._strip_bar.actions()[0].setVisible(bool(messages))
+        self._strip_bar.setVisible(bool(messages))
 
     @Slot(str, str)
     def _dismissed(self, text: str, hint: str) -> None:

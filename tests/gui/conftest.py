@@ -76,6 +76,7 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Handle], User]]:
         first = AppState(prompt=FIRST_PROMPT, selection=Selection(feature=FIRST_FEATURE))
         pack = read_pack(paths.demo_pack())
         window = Window(Store(first, handle), pack, open_settings())
+        window.resize(1440, 900)  # whatever the test platform’s screen
         with qtbot.waitExposed(window):
             window.show()
         users.append(User(window, qtbot))
