@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 import torch
 
@@ -36,33 +35,34 @@ class DamageMeter:
         self._model = model
         self._saes = saes
         self._outlier_norms = outlier_norms.tolist()
+        self._plain: list[tuple[torch.Tensor, torch.Tensor]] = []  # made when first needed
 
     def measure(self, interventions: tuple[Intervention, ...], job: Job) -> Damage:
         """KL(unsteered || steered) and the change of the log-likelihood, per token."""
         kl = nll = 0.0
         n_tokens = 0
-        device, n_layers = self._model.device, self._model.info.n_layers
-        steering = Steering(interventions, self._saes, self._outlier_norms, device)
-        edits = checked(steering.edits(), n_layers, job.check)
+        steering = Steering(interventions, self._saes, self._outlier_norms, self._model.device)
         with torch.inference_mode():
+            self._plain = self._plain or self._unsteered(job)
             for number, (ids, plain) in enumerate(self._plain):
                 job.progress(number, len(self._plain), "Measuring the cost")
-                steered = self._logprobs(ids, edits)
+                steered = self._logprobs(ids, steering.edits(), job)
                 kl += float((plain.exp() * (plain - steered)).sum())
                 nll += float((plain - steered).gather(1, ids[0, 2:, None]).sum())
                 n_tokens += len(plain)
         return Damage(interventions, kl / n_tokens, nll / n_tokens, n_tokens)
 
-    def _logprobs(self, ids: torch.Tensor, edits: Mapping[int, Edit]) -> torch.Tensor:
-        """[T − 2, vocabulary] before every token but the first two: no SAE encodes position 0."""
-        hidden = self._model.hidden(ids, edits, use_cache=False)
-        return self._model.logits(hidden[0, 1:-1]).log_softmax(-1)
-
-    @cached_property
-    def _plain(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _unsteered(self, job: Job) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The neutral texts, [1, T] each, with their plain log-probabilities."""
         texts = [self._model.encode(Prompt(text, chat=False)).ids for text in NEUTRAL_TEXTS]
         batches = [torch.tensor([ids], device=self._model.device) for ids in texts]
-        return [(ids, self._logprobs(ids, {})) for ids in batches]
+        return [(ids, self._logprobs(ids, {}, job)) for ids in batches]
+
+    def _logprobs(self, ids: torch.Tensor, edits: Mapping[int, Edit], job: Job) -> torch.Tensor:
+        """[T − 2, vocabulary] before every token but the first two: no SAE encodes position 0."""
+        edits = checked(edits, self._model.info.n_layers, job.check)
+        hidden = self._model.hidden(ids, edits, use_cache=False)
+        return self._model.logits(hidden[0, 1:-1]).log_softmax(-1)
 
 
 def repetition(ids: Sequence[int], n: int = 3) -> float:

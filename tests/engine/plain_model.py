@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from desktop_scope import paths
-from desktop_scope.engine.types import Prompt
+from desktop_scope.engine.types import FeatureActs, Prompt
 
+TOLERANCE = 1e-4
 Edit = Callable[[Tensor], Tensor]  # [T, d_model] → [T, d_model]
 
 
@@ -47,6 +49,26 @@ def plain_sae(layer: int) -> PlainSae:
         W_dec=t["W_dec"] * t["W_dec_scale"][:, None],
         b_dec=t["b_dec"],
     )
+
+
+def dense(acts: FeatureActs) -> np.ndarray:
+    """[T, d_sae]"""
+    values = np.zeros((len(acts.indptr) - 1, 4096), np.float32)
+    values[acts.rows(), acts.indices] = acts.values
+    return values
+
+
+def assert_same_activations(
+    found: np.ndarray, expected: np.ndarray, sae: PlainSae, residual: Tensor
+) -> None:
+    """Equal to 1e-4 of each value.
+
+    Only within that distance of its threshold may a feature be on in one and off in the other.
+    """
+    at_edge = (sae.pre(residual) / sae.threshold - 1).abs().numpy() < TOLERANCE
+    assert at_edge.mean() < 1e-3
+    compared = ~at_edge | ((found > 0) & (expected > 0))
+    np.testing.assert_allclose(found[compared], expected[compared], rtol=TOLERANCE, atol=0)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from plain_model import plain_sae
+from plain_model import TOLERANCE, assert_same_activations, dense, plain_sae
 from safetensors.numpy import load_file
 
 from desktop_scope import paths
@@ -18,7 +18,6 @@ RAW = Prompt("My chihuahua barks at presidents.", chat=False)
 CHAT = Prompt("Who was the first president?")
 ANSWER = (504, 808, 9218, 314)  # " The first President is" or some such: any ids will do
 CASES = {"raw": TracePrompt(RAW), "chat": TracePrompt(CHAT), "answer": TracePrompt(CHAT, ANSWER)}
-TOLERANCE = 1e-4
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -34,17 +33,9 @@ def test_activations_agree_with_float64(both):
     ours, reference = both
     for layer, acts in enumerate(ours.acts):
         sae = plain_sae(layer)
-        pre = sae.pre(reference.residual[layer]).numpy()
-        expected = np.where(pre > sae.threshold.numpy(), pre, 0.0)
-        expected[reference.masked.numpy()] = 0.0
-        found = np.zeros_like(expected)
-        found[acts.rows(), acts.indices] = acts.values
-        # Within rounding of its threshold a feature may be on in one and off in the other.
-        at_edge = np.abs(pre / sae.threshold.numpy() - 1) < TOLERANCE
-        assert at_edge.mean() < 1e-3
-        np.testing.assert_allclose(found[~at_edge], expected[~at_edge], rtol=TOLERANCE, atol=0)
-        both_on = (found > 0) & (expected > 0)
-        np.testing.assert_allclose(found[both_on], expected[both_on], rtol=TOLERANCE, atol=0)
+        expected = sae.encode(reference.residual[layer])
+        expected[reference.masked] = 0.0
+        assert_same_activations(dense(acts), expected.numpy(), sae, reference.residual[layer])
 
 
 def test_position_0_and_outliers_are_masked_and_not_encoded(both):
