@@ -14,10 +14,10 @@ from desktop_scope import paths
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.gui import flow
-from desktop_scope.gui.state import AppState, Message, Selection
+from desktop_scope.gui.state import AppState, Filters, Message, Selection
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.window import Window, dress, open_settings
-from desktop_scope.library.pack import read_pack
+from desktop_scope.library.pack import Pack, read_pack
 from desktop_scope.workbench import Workbench
 
 # What a newcomer sees: a text, and the feature of dogs at layer 17 lighting up on parts of it.
@@ -35,11 +35,18 @@ def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
     settings = open_settings()
     dress(settings)
     pack = read_pack(paths.demo_pack())
-    selection = Selection(feature=FIRST_FEATURE if prompt == FIRST_PROMPT else None)
-    store = Store(AppState(prompt=prompt, selection=selection), Workbench().handle)
-    window = Window(store, pack, settings)
+    window = Window(Store(first_state(pack, prompt), Workbench().handle), pack, settings)
     window.focus_panel("prompt")
     return window
+
+
+def first_state(pack: Pack, prompt: Prompt = FIRST_PROMPT) -> AppState:
+    """What is seen before anything was computed."""
+    return AppState(
+        prompt=prompt,
+        selection=Selection(feature=FIRST_FEATURE if prompt == FIRST_PROMPT else None),
+        filters=Filters(layers=(0, pack.model.n_layers - 1)),
+    )
 
 
 def begin(window: Window) -> None:

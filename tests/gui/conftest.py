@@ -12,8 +12,8 @@ from desktop_scope import paths
 from desktop_scope.engine.requests import LoadModel, Request
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.requests import OpenCatalogue
-from desktop_scope.gui.app import FIRST_FEATURE, FIRST_PROMPT, begin
-from desktop_scope.gui.state import AppState, Selection
+from desktop_scope.gui.app import begin, first_state
+from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.window import Window, open_settings
 from desktop_scope.library.pack import read_pack
@@ -73,10 +73,10 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Handle], User]]:
     users: list[User] = []
 
     def open_one(handle: Handle) -> User:
-        first = AppState(prompt=FIRST_PROMPT, selection=Selection(feature=FIRST_FEATURE))
         pack = read_pack(paths.demo_pack())
-        window = Window(Store(first, handle), pack, open_settings())
-        window.resize(1440, 900)  # whatever the test platform’s screen
+        window = Window(Store(first_state(pack), handle), pack, open_settings())
+        if not open_settings().contains("geometry"):
+            window.resize(1440, 900)  # whatever the test platform’s screen
         with qtbot.waitExposed(window):
             window.show()
         users.append(User(window, qtbot))

@@ -149,8 +149,7 @@ class FeaturesPanel(Panel):
         """Draw."""
         if "model" in fields and state.model is not None:
             for box in (self._first, self._last):
-                with QSignalBlocker(box):
-                    box.setMaximum(state.model.n_layers - 1)
+                box.setMaximum(state.model.n_layers - 1)
         if fields & {"filters", "model"}:
             self._draw_filters(state)
         if "ranking" in fields and state.ranking is not None:
@@ -259,6 +258,11 @@ def _token_name(state: AppState) -> str:
 
 
 def _sentence(state: AppState) -> str:
+    if any(job.kind == "open" and job.total for job in state.jobs):
+        return (
+            "The features are being named from their examples. "
+            "That takes about half a minute, this first time only."
+        )
     if not state.catalogue_open:
         return "The features of your text will be listed here, once model and evidence are open."
     if state.filters.scope is Scope.ALL and not state.filters.words.strip():

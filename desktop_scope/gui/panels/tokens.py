@@ -71,6 +71,7 @@ class TokensPanel(Panel):
         trace = state.trace
         self._empty.set_text(_sentence(state))
         self._stack.setCurrentWidget(self._empty if trace is None else self._view)
+        self._legend.setVisible(trace is not None and state.card is not None)
         self._template.setChecked(state.show_template)
         self._template.setVisible(trace is not None and trace.prompt.chat)
         self._steered.setVisible(state.steered is not None)
