@@ -1,4 +1,4 @@
-"""Looks things up: a feature's card, the features of a text, a feature's path through the layers."""
+"""Looks things up: a feature's card, the features of a text, a feature through the layers."""
 
 from __future__ import annotations
 
@@ -153,9 +153,7 @@ class Catalogue:
         tokens: list[NDArray[np.int64]] = []
         n_active = 0
         for layer in _layers(request, trace.n_layers):
-            index, peak, total, at = _strengths(
-                trace, layer, token, self.store.max_active[layer]
-            )
+            index, peak, total, at = _strengths(trace, layer, token, self.store.max_active[layer])
             n_active += len(index)
             density = self.store.density[layer, index]
             keep = (density <= request.max_density) & (index < request.n_features)

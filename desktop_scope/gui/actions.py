@@ -134,6 +134,11 @@ def set_sampling(state: AppState, **changes: Any) -> AppState:
     return replace(state, sampling=replace(state.sampling, **changes))
 
 
+def compute_in(state: AppState, dtype: str) -> AppState:
+    """Load the model in another number type."""
+    return replace(state, dtype=dtype, model=None, messages=())
+
+
 def load_again(state: AppState, gguf: Path | None = None) -> AppState:
     """Try to load the model again, perhaps from another file."""
     return replace(

@@ -60,6 +60,10 @@ def _with_card(action: Callable[..., AppState]) -> Callable[[Window], None]:
     return run
 
 
+def _compute_in(dtype: str) -> Callable[[Window], None]:
+    return lambda window: window.store.act(actions.compute_in, dtype)
+
+
 def _answer_or_stop(window: Window) -> None:
     state = window.store.state
     window.store.act(actions.stop if state.busy("generate") else actions.ask)
@@ -94,13 +98,17 @@ def _can_answer(state: AppState) -> bool:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("model.choose", "&File", "Choose the demo model’s &file …", "Ctrl+O",
-            lambda window: window.choose_model_file()),
-    Command("model.load", "&File", "&Load the model again", "Ctrl+R",
-            lambda window: window.reload_model()),
     Command("file.screenshot", "&File", "Save a &picture of the window …", "Ctrl+Shift+S",
             lambda window: window.save_picture()),
     Command("file.quit", "&File", "&Quit", "Ctrl+Q", lambda window: window.close()),
+    Command("model.choose", "&Model", "Choose the demo model’s &file …", "Ctrl+O",
+            lambda window: window.choose_model_file()),
+    Command("model.load", "&Model", "&Load the model again", "Ctrl+R",
+            lambda window: window.reload_model()),
+    Command("model.float32", "&Model", "Compute in float&32", "", _compute_in("float32"),
+            lambda state: state.dtype != "float32"),
+    Command("model.bfloat16", "&Model", "Compute in &bfloat16", "", _compute_in("bfloat16"),
+            lambda state: state.dtype != "bfloat16"),
     Command("prompt.answer", "&Prompt", "&Answer, or stop", "Ctrl+Return", _answer_or_stop,
             _can_answer),
     Command("prompt.play", "&Prompt", "Play or stop", "Space", _play_or_stop, _can_answer),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import QSettings, Qt, Slot
@@ -109,7 +110,7 @@ class Window(QMainWindow):
             stacked = [panel for panel in panels if not panel.behind]
             docks = [self._docks[panel.id] for panel in stacked]
             self.addDockWidget(area, docks[0])
-            for above, below in zip(docks, docks[1:], strict=False):
+            for above, below in pairwise(docks):
                 self.splitDockWidget(above, below, Qt.Orientation.Vertical)
             for panel in panels:
                 if panel.behind:

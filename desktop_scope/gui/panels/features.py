@@ -267,6 +267,10 @@ def _sentence(state: AppState) -> str:
         return "The features of your text will be listed here, once model and evidence are open."
     if state.filters.scope is Scope.ALL and not state.filters.words.strip():
         return "Type words above to search all features of the model."
-    if state.ranking is None or state.trace is None and state.filters.scope is not Scope.ALL:
+    needs_text = state.filters.scope is not Scope.ALL
+    if state.ranking is None or (needs_text and state.trace is None):
         return "Type a prompt: the features that fire on it will be listed here."
-    return "No feature passes the filters. Widen the layers, allow denser features, or clear the words."
+    return (
+        "No feature passes the filters. "
+        "Widen the layers, allow denser features, or clear the words."
+    )

@@ -15,6 +15,7 @@ from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.lens_column import LensColumn
 from desktop_scope.gui.widgets.line_plot import LinePlot
 from desktop_scope.gui.widgets.painting import muted, number, percent
+from desktop_scope.gui.widgets.pin_bar import PinBar
 
 _POOR_MATCH, _GOOD_MATCH = 0.2, 0.6  # cosines at which a row is faintest and fully drawn
 _FAINTEST = 0.35
@@ -49,6 +50,8 @@ class LayersPanel(Panel):
         self._map.cell_activated.connect(self._opened)
         self._map.set_tooltip_provider(self._tooltip)
         self._lens = LensColumn(self._first_row)
+        self._pins = PinBar()
+        self._pins.chosen.connect(self._pin_chosen)
         self._lines = LinePlot()
         self._lines.setFixedHeight(96)
         self._lines.token_clicked.connect(self._token_clicked)
@@ -60,7 +63,8 @@ class LayersPanel(Panel):
         grid.setSpacing(0)
         grid.addWidget(self._map, 0, 0)
         grid.addWidget(self._lens, 0, 1)
-        grid.addWidget(self._lines, 1, 0)
+        grid.addWidget(self._pins, 1, 0, 1, 2)
+        grid.addWidget(self._lines, 2, 0)
         grid.setRowStretch(0, 1)
         filled = QWidget()
         column = QVBoxLayout(filled)
@@ -90,7 +94,7 @@ class LayersPanel(Panel):
             self._draw_map(state)
             fields |= {"selection", "pins"}
         if fields & {"pins", "trace", "show_template"}:
-            self._draw_lines(state)
+            self._draw_lines(state, fields)
         if fields & {"selection", "path"}:
             where = self._position(state.selection.token)
             self._map.set_current(path.feature.layer, where)
@@ -120,7 +124,7 @@ class LayersPanel(Panel):
         label = path.family[path.feature.layer].label.text
         self._heading.setText(f"{label}, and its best match in every layer")
 
-    def _draw_lines(self, state: AppState) -> None:
+    def _draw_lines(self, state: AppState, fields: frozenset[str]) -> None:
         trace = state.trace
         assert trace is not None
         lines = [
@@ -132,6 +136,9 @@ class LayersPanel(Panel):
             for slot, pin in enumerate(state.pins)
         ]
         self._lines.setVisible(bool(lines))
+        self._pins.setVisible(bool(lines))
+        if "pins" in fields:
+            self._pins.set_pins([(name, color) for name, _, color in lines])
         self._lines.set_gutters(*self._map.gutters())
         self._lines.set_lines(lines, [trace.texts[i] for i in self._shown])
 
@@ -157,8 +164,9 @@ class LayersPanel(Panel):
         member = state.path.family[layer]
         token = int(self._shown[position])
         value = float(state.path.values[layer, token])
+        word = state.trace.texts[token].strip()
         return (
-            f"layer {layer}, “{state.trace.texts[token].strip()}”: {percent(value)} of its maximum\n"
+            f"layer {layer}, “{word}”: {percent(value)} of its maximum\n"
             f"{member.label.text}  ({member.feature}, cosine {number(member.cosine)})"
         )
 
@@ -173,6 +181,10 @@ class LayersPanel(Panel):
         if path is not None and 0 <= position < len(self._shown):
             token = int(self._shown[position])
             self.store.act(actions.select, token=token, feature=path.family[layer].feature)
+
+    @Slot(int)
+    def _pin_chosen(self, slot: int) -> None:
+        self.store.act(actions.select, feature=self.store.state.pins[slot].feature)
 
     @Slot(int)
     def _token_clicked(self, position: int) -> None:

@@ -1,0 +1,56 @@
+"""Pinned features by name, each with the colour of its line and underline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetrics, QIcon, QPixmap
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+
+from desktop_scope.gui import theme
+
+_SWATCH = QSize(10, 10)
+_WIDEST = 200
+
+
+class PinBar(QWidget):
+    """One button per pinned feature.
+
+    Signals:
+        chosen: The user clicked the pin in a slot.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(4)
+        self._row.addStretch(1)
+        self.setAccessibleName("Pinned features")
+
+    def set_pins(self, pins: Sequence[tuple[str, QColor]]) -> None:
+        """Show (name, colour) of every slot."""
+        while self._row.count() > 1:
+            old = self._row.takeAt(0).widget()
+            if old is not None:
+                old.deleteLater()
+        for slot, (name, color) in enumerate(pins):
+            self._row.insertWidget(slot, self._button(slot, name, color))
+
+    def _button(self, slot: int, name: str, color: QColor) -> QToolButton:
+        button = QToolButton()
+        measure = QFontMetrics(theme.ui_font())
+        button.setText(measure.elidedText(name, Qt.TextElideMode.ElideRight, _WIDEST))
+        button.setToolTip(f"{name}  ({slot + 1})")
+        button.setAccessibleName(f"Pinned: {name}")
+        swatch = QPixmap(_SWATCH)
+        swatch.fill(color)
+        button.setIcon(QIcon(swatch))
+        button.setIconSize(_SWATCH)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        button.clicked.connect(lambda: self.chosen.emit(slot))
+        return button
