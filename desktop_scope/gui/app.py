@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from dataclasses import replace
 from types import TracebackType
 
 from PySide6.QtCore import QTimer
@@ -16,7 +17,7 @@ from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState, Filters, Message, Selection
 from desktop_scope.gui.store import Store
-from desktop_scope.gui.window import Window, dress, open_settings
+from desktop_scope.gui.window import Window, dress, open_settings, remembered_prompts
 from desktop_scope.library.pack import Pack, read_pack
 from desktop_scope.workbench import Workbench
 
@@ -35,7 +36,8 @@ def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
     settings = open_settings()
     dress(settings)
     pack = read_pack(paths.demo_pack())
-    window = Window(Store(first_state(pack, prompt), Workbench().handle), pack, settings)
+    state = replace(first_state(pack, prompt), history=remembered_prompts(settings))
+    window = Window(Store(state, Workbench().handle), pack, settings)
     window.focus_panel("prompt")
     return window
 

@@ -42,6 +42,11 @@ class Command:
     run: Callable[[Window], None]
     enabled: Callable[[AppState], bool] = _always
 
+    def line(self) -> str:
+        """Title and shortcut in one line."""
+        title = self.title.replace("&", "")
+        return f"{title}   {self.shortcut}" if self.shortcut else title
+
 
 def _act(action: Callable[..., AppState]) -> Callable[[Window], None]:
     return lambda window: window.store.act(action)
@@ -128,6 +133,8 @@ COMMANDS: tuple[Command, ...] = (
                 lambda state, slot=slot: slot < len(state.pins))  # type: ignore[misc]
         for slot in range(actions.MOST_PINS)
     ),
+    Command("view.palette", "&View", "&Commands by name", "Ctrl+K",
+            lambda window: window.open_palette()),
     Command("view.prompt", "&View", "Go to the &prompt", "Ctrl+L", _focus("prompt")),
     Command("view.tokens", "&View", "Go to the &tokens", "Ctrl+1", _focus("tokens")),
     Command("view.layers", "&View", "Go to the &layers", "Ctrl+2", _focus("layers")),

@@ -5,8 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import QSettings, Qt, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeySequence,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -18,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope import paths
+from desktop_scope.engine.types import Prompt
 from desktop_scope.gui import actions, flow, theme
 from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.header import Header
@@ -27,6 +36,7 @@ from desktop_scope.gui.state import Message as StateMessage
 from desktop_scope.gui.status import StatusStrip
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.message_strip import MessageStrip
+from desktop_scope.gui.widgets.palette import Palette
 from desktop_scope.library.pack import Pack
 
 _LAYOUT_VERSION = 1
@@ -60,10 +70,12 @@ class Window(QMainWindow):
         self._status = StatusStrip(store)
         self.setStatusBar(self._status)
         self._actions = self._make_menus()
-        self._said: tuple[StateMessage, ...] = ()
+        self._palette = Palette(self)
+        self._palette.chosen.connect(self._run_command)
         room = self.screen().availableGeometry()
         self.resize(min(_SIZE[0], room.width()), min(_SIZE[1], room.height()))
         self._arrange()
+        self._arranged = settings.value("layout") is not None
         self._default_layout = self.saveState(_LAYOUT_VERSION)
         self._restore()
         store.changed.connect(self._render)
@@ -172,6 +184,15 @@ class Window(QMainWindow):
         self._docks[panel].raise_()
         self._panels[panel].focus_first()
 
+    def open_palette(self) -> None:
+        """List every command that makes sense now, to be found by typing."""
+        able = [c for c in COMMANDS if c.enabled(self.store.state) and c.id != "view.palette"]
+        self._palette.open_with([(c.id, c.line()) for c in able])
+
+    @Slot(str)
+    def _run_command(self, id_: str) -> None:
+        next(command for command in COMMANDS if command.id == id_).run(self)
+
     def cancel(self) -> None:
         """Stop what is running."""
         self.store.cancel()
@@ -239,10 +260,19 @@ class Window(QMainWindow):
             if url.toLocalFile().endswith(".gguf"):
                 self._load_file(Path(url.toLocalFile()))
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Only now is the size known for which the original layout is meant."""
+        super().showEvent(event)
+        if not self._arranged:
+            self._arranged = True
+            self._arrange()
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember where everything was, and stop the engine."""
         self._settings.setValue("geometry", self.saveGeometry())
         self._settings.setValue("layout", self.saveState(_LAYOUT_VERSION))
+        history = msgspec.json.encode(self.store.state.history).decode()
+        self._settings.setValue("history", history)
         self._settings.sync()
         self.hide()
         self.store.stop_soon()
@@ -263,6 +293,14 @@ def dress(settings: QSettings) -> None:
         scheme = settings.value("theme", "system")
         px = int(settings.value("px", theme.BASE_PX))
         theme.apply(app, scheme if scheme in ("light", "dark") else "system", px)
+
+
+def remembered_prompts(settings: QSettings) -> tuple[Prompt, ...]:
+    """Prompts answered in earlier sessions, the newest first."""
+    try:
+        return msgspec.json.decode(settings.value("history", "[]"), type=tuple[Prompt, ...])
+    except (msgspec.DecodeError, TypeError):  # edited by hand: not worth a complaint
+        return ()
 
 
 def open_settings() -> QSettings:

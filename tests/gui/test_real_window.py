@@ -61,9 +61,7 @@ def test_a_person_looks_steers_stops_and_leaves(
     qtbot.keyClick(table, Qt.Key.Key_S)
     window.focus_panel("steering")
     slider = user.panel("steering").findChild(Dial).findChild(TurnSlider)
-    qtbot.mouseClick(
-        slider, Qt.MouseButton.LeftButton, pos=slider.rect().center()
-    )
+    qtbot.mouseClick(slider, Qt.MouseButton.LeftButton, pos=slider.rect().center())
     qtbot.keyClick(slider, Qt.Key.Key_PageUp)
     user.until(lambda s: bool(s.interventions) and s.damage is not None)
 

@@ -29,7 +29,7 @@ from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.requests import RankBy, Scope
-from desktop_scope.gui import actions
+from desktop_scope.gui import actions, theme
 from desktop_scope.gui.commands import COMMANDS, shortcut_table
 from desktop_scope.gui.panels import PANELS
 from desktop_scope.gui.panels.card import as_text
@@ -37,6 +37,7 @@ from desktop_scope.gui.widgets.dial import Dial, TurnSlider
 from desktop_scope.gui.widgets.feature_table import FeatureTable
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.message_strip import MessageStrip
+from desktop_scope.gui.widgets.palette import Palette
 from desktop_scope.gui.widgets.token_view import TokenView
 from desktop_scope.gui.window import open_settings
 from desktop_scope.workbench import Workbench
@@ -213,6 +214,15 @@ def test_keys_pin_steer_and_search(user: User, qtbot: QtBot) -> None:
     press(user, qtbot, Qt.Key.Key_Slash)
     assert child(user, QLineEdit, "features").hasFocus()
     user.settled()
+
+
+def test_the_palette_finds_a_command_by_its_words(user: User, qtbot: QtBot) -> None:
+    user.window.open_palette()
+    words = user.window.findChild(Palette).findChild(QLineEdit)
+    qtbot.keyClicks(words, "dark")
+    qtbot.keyClick(words, Qt.Key.Key_Return)
+    assert theme.tokens().dark
+    assert not user.window.findChild(Palette).isVisible()
 
 
 def test_space_presses_the_button_that_has_the_keyboard(user: User, qtbot: QtBot) -> None:

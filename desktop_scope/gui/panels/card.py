@@ -29,6 +29,7 @@ from desktop_scope.gui.widgets.painting import muted, number, percent
 from desktop_scope.gui.widgets.token_view import TokenView
 
 _TYPING_PAUSE_MS = 250
+_LATE = 2 / 3  # from this share of the layers on, a direct reading of a direction means something
 _SOURCES = {
     Source.CURATED: "written by a person who read the examples",
     Source.AUTOMATIC: "made automatically from the examples",
@@ -61,6 +62,11 @@ class CardPanel(Panel):
         self._histogram = Histogram()
         self._histogram.setFixedHeight(92)
         self._promotes = PromotesList()
+        self._caution = muted(QLabel(wordWrap=True))
+        self._caution.setText(
+            "≈ Read straight off the feature’s direction, as if no layer came after it: "
+            "before the last third of the layers this says little."
+        )
         self._examples = ExampleList()
         self._neighbours = BarList("Similar features", clickable=True)
         self._neighbours.row_clicked.connect(self._go_to)
@@ -94,6 +100,7 @@ class CardPanel(Panel):
         column.addWidget(self._probe)
         column.addWidget(self._probe_tokens)
         column.addWidget(self._promotes)
+        column.addWidget(self._caution)
         nearest = muted(QLabel("Similar features"))
         nearest.setToolTip(
             "Features of this layer and the ones beside it whose decoder rows point the same way\n"
@@ -155,6 +162,7 @@ class CardPanel(Panel):
             [(t.text, t.effect) for t in card.promotes],
             [(t.text, t.effect) for t in card.suppresses],
         )
+        self._caution.setVisible(card.feature.layer < len(card.family) * _LATE)
         self._examples.set_examples(card.examples, card.max_active)
         self._examples.setFixedHeight(_height_of(self._examples))
         self._neighbours.set_rows(

@@ -207,7 +207,7 @@ class ExampleList(Stale, QListView):
         rows: list[str | Example] = []
         for band, title in (
             ("top", self.tr("Strongest")),
-            ("mid", self.tr("Mid-range: half as strong, often more telling")),
+            ("mid", self.tr("Mid-range: weaker, drawn at random, often more telling")),
         ):
             chosen = [example for example in examples if example.band == band]
             rows += [title, *chosen] if chosen else []

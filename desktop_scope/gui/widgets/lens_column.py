@@ -91,8 +91,9 @@ class LensColumn(Stale, QWidget):
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         with QPainter(picture) as painter:
             painter.setFont(font)
-            for row in self._rows[::-step]:
-                top = max(0.0, first.center().y() - row.layer * first.height() - height / 2)
+            tops = [first.center().y() - r.layer * first.height() - height / 2 for r in self._rows]
+            whole = [(row, top) for row, top in zip(self._rows, tops, strict=True) if top >= 0]
+            for row, top in whole[::-step]:
                 sure = row.probs[0]
                 painter.setPen(t.text if sure >= _SURE else t.muted)
                 room = QRectF(4, top, _WIDTH - _NUMBERS, height)

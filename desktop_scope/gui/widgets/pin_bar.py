@@ -43,7 +43,7 @@ class PinBar(QWidget):
     def _button(self, slot: int, name: str, color: QColor) -> QToolButton:
         button = QToolButton()
         measure = QFontMetrics(theme.ui_font())
-        button.setText(measure.elidedText(name, Qt.TextElideMode.ElideRight, _WIDEST))
+        button.setText(" " + measure.elidedText(name, Qt.TextElideMode.ElideRight, _WIDEST))
         button.setToolTip(f"{name}  ({slot + 1})")
         button.setAccessibleName(f"Pinned: {name}")
         swatch = QPixmap(_SWATCH)
