@@ -81,7 +81,11 @@ def norm_limits() -> Tensor:
 @dataclass(frozen=True)
 class Run:
     residual: Tensor  # [L, T, d_model] after every block
-    logprobs: Tensor  # [T, vocabulary] of the next token
+    logits: Tensor  # [T, vocabulary] of the next token
+
+    @property
+    def logprobs(self) -> Tensor:
+        return self.logits.log_softmax(-1)
 
     @cached_property
     def masked(self) -> Tensor:
@@ -139,7 +143,7 @@ class PlainModel:
         finally:
             for handle in handles:
                 handle.remove()
-        return Run(torch.stack(residual), logits.log_softmax(-1))
+        return Run(torch.stack(residual), logits)
 
 
 def added(layer: int, index: int, amount: float) -> Edit:
