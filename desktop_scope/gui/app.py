@@ -15,9 +15,10 @@ from desktop_scope import paths
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.gui import flow
+from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.state import AppState, Filters, Message, Selection
 from desktop_scope.gui.store import Store
-from desktop_scope.gui.window import Window, dress, open_settings, remembered_prompts
+from desktop_scope.gui.window import Window
 from desktop_scope.library.pack import Pack, read_pack
 from desktop_scope.workbench import Workbench
 
@@ -33,10 +34,10 @@ def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
     Raises:
         ScopeError: The installation is incomplete.
     """
-    settings = open_settings()
-    dress(settings)
+    settings = Settings()
+    settings.dress()
     pack = read_pack(paths.demo_pack())
-    state = replace(first_state(pack, prompt), history=remembered_prompts(settings))
+    state = replace(first_state(pack, prompt), history=settings.prompts)
     window = Window(Store(state, Workbench().handle), pack, settings)
     window.focus_panel("prompt")
     return window
@@ -95,6 +96,6 @@ def _reporter(store: Store):  # type: ignore[no-untyped-def]
             "Please report it with the details; you can go on working.",
             "".join(traceback.format_exception(kind, error, trace)),
         )
-        store.replace(flow.say(store.state, message))
+        store.act(flow.say, message)
 
     return report

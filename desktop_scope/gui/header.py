@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from desktop_scope.gui import actions, theme
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
 
 
@@ -40,18 +41,17 @@ class Header(QWidget):
         group = QButtonGroup(self)
         self._zooms: dict[int, QToolButton] = {}
         for width in widths:
-            button = QToolButton(text=f"{width:,}", checkable=True)
-            button.setToolTip(f"The first {width:,} features of every layer")
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            help_ = f"The first {width:,} features of every layer"
+            button = tool_button(f"{width:,}", help_, checkable=True)
             button.clicked.connect(self._zoomed)
             group.addButton(button)
             self._zooms[width] = button
             row.addWidget(button)
         self._zooms[widths[-1]].setChecked(True)
         row.addSpacing(8)
-        self._back = _arrow("←", "Back (Alt+Left)")
+        self._back = tool_button("←", "Back (Alt+Left)", name="Back")
         self._back.clicked.connect(self._go_back)
-        self._forward = _arrow("→", "Forward (Alt+Right)")
+        self._forward = tool_button("→", "Forward (Alt+Right)", name="Forward")
         self._forward.clicked.connect(self._go_forward)
         row.addWidget(self._back)
         row.addWidget(self._forward)
@@ -82,10 +82,3 @@ class Header(QWidget):
     @Slot()
     def _go_forward(self) -> None:
         self._store.act(actions.go_forward)
-
-
-def _arrow(text: str, help_: str) -> QToolButton:
-    button = QToolButton(text=text, toolTip=help_)
-    button.setAccessibleName(help_)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    return button

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import psutil
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QToolButton
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar
 
 from desktop_scope.gui.state import AppState, JobStatus
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
 
 # What a job is called until it reports something itself; lookups are too short to mention.
@@ -40,8 +41,7 @@ class StatusStrip(QStatusBar):
         self._bar = QProgressBar(textVisible=False)
         self._bar.setAccessibleName("Progress")
         self._bar.setFixedSize(120, 6)
-        self._cancel = QToolButton(text="Cancel", toolTip="Stop what is running (Esc)")
-        self._cancel.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._cancel = tool_button("Cancel", "Stop what is running (Esc)")
         self._cancel.clicked.connect(self._stop)
         self._model = muted(QLabel())
         self._memory = muted(QLabel())

@@ -13,9 +13,10 @@ from desktop_scope.engine.requests import LoadModel, Request
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.gui.app import begin, first_state
+from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
-from desktop_scope.gui.window import Window, open_settings
+from desktop_scope.gui.window import Window
 from desktop_scope.library.pack import read_pack
 from desktop_scope.workbench import Workbench
 
@@ -74,8 +75,10 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Handle], User]]:
 
     def open_one(handle: Handle) -> User:
         pack = read_pack(paths.demo_pack())
-        window = Window(Store(first_state(pack), handle), pack, open_settings())
-        if not open_settings().contains("geometry"):
+        settings = Settings()
+        settings.dress()
+        window = Window(Store(first_state(pack), handle), pack, settings)
+        if settings.places is None:
             window.resize(1440, 900)  # whatever the test platform’s screen
         with qtbot.waitExposed(window):
             window.show()

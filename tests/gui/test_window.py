@@ -33,13 +33,13 @@ from desktop_scope.gui import actions, theme
 from desktop_scope.gui.commands import COMMANDS, shortcut_table
 from desktop_scope.gui.panels import PANELS
 from desktop_scope.gui.panels.card import as_text
+from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.widgets.dial import Dial, TurnSlider
 from desktop_scope.gui.widgets.feature_table import FeatureTable
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.palette import Palette
 from desktop_scope.gui.widgets.token_view import TokenView
-from desktop_scope.gui.window import open_settings
 from desktop_scope.workbench import Workbench
 from tests.gui.conftest import Handle, User, already_loaded
 
@@ -324,7 +324,7 @@ def test_a_missing_model_is_said_and_the_window_lives_on(
     assert [m.message for m in strip.messages()] == ["The demo model is not on this machine yet."]
     user.store.act(actions.set_prompt, Prompt("One can still type."))
     there.set()
-    user.window.reload_model()
+    user.store.act(actions.load_again)
     user.settled()
     assert not user.state.messages
     assert not strip.isVisible()
@@ -375,7 +375,7 @@ def test_the_window_is_remembered(open_window: Open, workbench: Workbench) -> No
     again.settled()
     # The width is bounded by the small screen of the test platform.
     assert again.window.height() == 760
-    assert open_settings().value("theme") == "dark"
+    assert Settings().scheme == "dark"
 
 
 def test_every_control_has_a_name_for_screen_readers(user: User) -> None:

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QScrollArea,
     QStackedLayout,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.bar_list import BarList, PromotesList
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.example_list import ExampleList
 from desktop_scope.gui.widgets.histogram import Histogram
@@ -53,11 +53,13 @@ class CardPanel(Panel):
         self._name.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._source = muted(QLabel(wordWrap=True))
         self._facts = QLabel(wordWrap=True)
-        self._pin = _button("Pin", "Keep it at hand, with a colour of its own (P)", checkable=True)
+        self._pin = tool_button(
+            "Pin", "Keep it at hand, with a colour of its own (P)", checkable=True
+        )
         self._pin.clicked.connect(self._toggle_pin)
-        self._steer = _button("Steer", "Put it into the steering rack (S)")
+        self._steer = tool_button("Steer", "Put it into the steering rack (S)")
         self._steer.clicked.connect(self._add_dial)
-        self._copy = _button("Copy", "Copy the card as text")
+        self._copy = tool_button("Copy", "Copy the card as text")
         self._copy.clicked.connect(self._copy_text)
         self._histogram = Histogram()
         self._histogram.setFixedHeight(92)
@@ -206,12 +208,6 @@ class CardPanel(Panel):
     @Slot()
     def _try_text(self) -> None:
         self.store.act(actions.try_text, self._probe.text())
-
-
-def _button(text: str, help_: str, checkable: bool = False) -> QToolButton:
-    button = QToolButton(text=text, toolTip=help_, checkable=checkable)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    return button
 
 
 def _height_of(examples: ExampleList) -> int:

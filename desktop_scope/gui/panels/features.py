@@ -26,6 +26,7 @@ from desktop_scope.gui import actions
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.feature_table import FeatureTable
 from desktop_scope.gui.widgets.painting import muted, percent
@@ -67,8 +68,7 @@ class FeaturesPanel(Panel):
         top = QHBoxLayout()
         top.setSpacing(4)
         for scope, text, help_ in _SCOPES:
-            button = QToolButton(text=text, checkable=True, toolTip=help_)
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            button = tool_button(text, help_, checkable=True)
             button.clicked.connect(self._scope_chosen)
             group.addButton(button)
             self._scopes[scope] = button

@@ -20,6 +20,7 @@ from desktop_scope.gui import actions
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
 
 _TYPING_PAUSE_MS = 150
@@ -57,8 +58,8 @@ class PromptPanel(Panel):
         self._edit.textChanged.connect(self._pause.start)
         self._pause.timeout.connect(self._commit)
 
-        self._chat = _switch("Chat", "The text is a user's turn in a conversation")
-        self._raw = _switch("Raw", "The model simply continues the text")
+        self._chat = tool_button("Chat", "The text is a user's turn in a conversation", True)
+        self._raw = tool_button("Raw", "The model simply continues the text", True)
         mode = QButtonGroup(self)
         mode.addButton(self._chat)
         mode.addButton(self._raw)
@@ -140,15 +141,8 @@ class PromptPanel(Panel):
         return super().eventFilter(watched, event)
 
 
-def _switch(text: str, help_: str) -> QToolButton:
-    button = QToolButton(text=text, checkable=True, toolTip=help_)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    return button
-
-
 def _menu_button(text: str, help_: str) -> QToolButton:
-    button = QToolButton(text=text, toolTip=help_)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    button = tool_button(text, help_)
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     button.setMenu(QMenu(button))
     return button

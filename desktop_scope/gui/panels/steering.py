@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSpinBox,
     QStackedLayout,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +25,7 @@ from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.state import Dial as DialState
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.painting import muted, number
@@ -79,8 +79,7 @@ class SteeringPanel(Panel):
             "of 1.1, so that a small model does not go round in circles (Space)"
         )
         self._play.clicked.connect(self._ask_or_stop)
-        self._clear = QToolButton(text="Clear", toolTip="Take all features out of the rack")
-        self._clear.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._clear = tool_button("Clear", "Take all features out of the rack")
         self._clear.clicked.connect(self._clear_rack)
         self._cost = QLabel()
         self._cost.setToolTip(

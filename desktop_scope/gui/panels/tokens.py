@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from desktop_scope.engine.types import Trace
 from desktop_scope.gui import actions, theme
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, shown_tokens
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.strength_legend import StrengthLegend
 from desktop_scope.gui.widgets.token_view import TokenView
@@ -35,10 +36,10 @@ class TokensPanel(Panel):
         self._title = QLabel()
         self._title.setTextFormat(Qt.TextFormat.PlainText)
         self._legend = StrengthLegend()
-        self._template = _toggle("Template", "Show the chat's frame around the text, too")
+        self._template = tool_button("Template", "Show the chat's frame around the text, too", True)
         self._template.clicked.connect(self._template_toggled)
-        self._steered = _toggle(
-            "Steered answer", "Show the steered answer instead of the plain one"
+        self._steered = tool_button(
+            "Steered answer", "Show the steered answer instead of the plain one", True
         )
         self._steered.clicked.connect(self._steered_toggled)
         self._view = TokenView()
@@ -148,12 +149,6 @@ class TokensPanel(Panel):
     @Slot(bool)
     def _steered_toggled(self, shown: bool) -> None:
         self.store.act(actions.show, show_steered=shown)
-
-
-def _toggle(text: str, help_: str) -> QToolButton:
-    button = QToolButton(text=text, checkable=True, toolTip=help_)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    return button
 
 
 def _sentence(state: AppState) -> str:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.buttons import tool_button
 
 _SWATCH = QSize(10, 10)
 _WIDEST = 200
@@ -41,16 +42,13 @@ class PinBar(QWidget):
             self._row.insertWidget(slot, self._button(slot, name, color))
 
     def _button(self, slot: int, name: str, color: QColor) -> QToolButton:
-        button = QToolButton()
         measure = QFontMetrics(theme.ui_font())
-        button.setText(" " + measure.elidedText(name, Qt.TextElideMode.ElideRight, _WIDEST))
-        button.setToolTip(f"{name}  ({slot + 1})")
-        button.setAccessibleName(f"Pinned: {name}")
+        text = " " + measure.elidedText(name, Qt.TextElideMode.ElideRight, _WIDEST)
+        button = tool_button(text, f"{name}  ({slot + 1})", name=f"Pinned: {name}")
         swatch = QPixmap(_SWATCH)
         swatch.fill(color)
         button.setIcon(QIcon(swatch))
         button.setIconSize(_SWATCH)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         button.clicked.connect(lambda: self.chosen.emit(slot))
         return button
