@@ -1,0 +1,139 @@
+"""A window without widgets: the state, the requests under way, and whatever comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from desktop_scope.engine.requests import (
+    Generate,
+    LoadModel,
+    MeasureDamage,
+    ProbeFeature,
+    Request,
+    TracePrompt,
+)
+from desktop_scope.engine.types import (
+    Damage,
+    FeatureActs,
+    FeatureId,
+    Generation,
+    LensRow,
+    ModelInfo,
+    Trace,
+)
+from desktop_scope.engine.worker import Done, Event
+from desktop_scope.evidence.requests import (
+    FollowFeature,
+    OpenCatalogue,
+    RankFeatures,
+    ReadCard,
+    ReadLens,
+)
+from desktop_scope.evidence.types import Ranking
+from desktop_scope.gui import flow
+from desktop_scope.gui.state import AppState
+
+N_TEMPLATE = 2  # tokens before and after the user's own words, in a chat
+
+
+def small_trace(request: TracePrompt) -> Trace:
+    """One token a word; a first token, and a template around a chat."""
+    words = request.prompt.text.split()
+    around = [f"<{i}>" for i in range(N_TEMPLATE)] if request.prompt.chat else []
+    texts = ["<first>", *around, *words, *around, *map(str, request.answer)]
+    own = [not text.startswith("<") for text in texts]
+    n = len(texts)
+    nothing = FeatureActs(np.zeros(n + 1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    return Trace(
+        prompt=request.prompt,
+        ids=np.arange(n, dtype=np.int32),
+        texts=tuple(texts),
+        masked=np.arange(n) == 0,
+        own=np.array(own),
+        n_prompt=n - len(request.answer),
+        acts=(nothing, nothing),
+        logprobs=np.zeros(n, np.float32),
+        residual_norm=np.ones((2, n), np.float32),
+        next_ids=np.zeros(1, np.int32),
+        next_texts=("a",),
+        next_probs=np.ones(1, np.float32),
+        seconds=0.1,
+        interventions=request.interventions,
+    )
+
+
+def _answers(request: Generate) -> tuple[Generation, ...]:
+    return tuple(
+        Generation(request.prompt, run, (5, 6), ("a", "b"), "ab", finished=True)
+        for run in request.runs
+    )
+
+
+_INFO = ModelInfo(
+    "model", str(Path("folder")), "Llama", 2, 8, 10, 100, "cpu", "float32", 1, False, True, 0.1
+)
+_RESULTS: dict[type[Request], Callable[[Any], Any]] = {
+    LoadModel: lambda r: _INFO,
+    OpenCatalogue: lambda r: (),
+    TracePrompt: small_trace,
+    Generate: _answers,
+    MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),
+    ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
+    ReadCard: lambda r: SimpleNamespace(feature=r.feature),
+    FollowFeature: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace),
+    ReadLens: lambda r: (LensRow(0, (f"{r.token} of {r.trace.prompt.text}",), (1.0,)),),
+    RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
+}
+
+
+class Desk:
+    """Does what the window's store does, without threads: events come when the test says so."""
+
+    def __init__(self, state: AppState) -> None:
+        self.state = state
+        self.requests: dict[int, Request] = {}  # by ticket, all that were ever submitted
+        self.last_plan = flow.Plan()
+        self._results: dict[int, Any] = {}
+
+    def copy(self) -> Desk:
+        """Goes on from here by itself."""
+        other = Desk(self.state)
+        other.requests, other._results = dict(self.requests), dict(self._results)
+        return other
+
+    def replace(self, state: AppState) -> None:
+        self.last_plan = flow.plan(self.state, state)
+        for request in self.last_plan.submit:
+            ticket = len(self.requests) + 1
+            self.requests[ticket] = request
+            state = flow.started(state, ticket, request.kind)
+        self.state = state
+
+    def act(self, action: Callable[..., AppState], *args: Any, **more: Any) -> None:
+        self.replace(action(self.state, *args, **more))
+
+    def deliver(self, event: Event) -> None:
+        self.replace(flow.apply(self.state, event))
+
+    def result_of(self, ticket: int) -> Any:
+        if ticket not in self._results:
+            request = self.requests[ticket]
+            self._results[ticket] = _RESULTS[type(request)](request)
+        return self._results[ticket]
+
+    def finish(self, ticket: int) -> None:
+        self.deliver(Done(ticket, self.requests[ticket], self.result_of(ticket)))
+
+    def settle(self, until: str | None = None) -> None:
+        """Let everything come back, up to a request of some kind."""
+        for _ in range(100):
+            waiting = [job.ticket for job in self.state.jobs if job.kind != until]
+            if not waiting:
+                return
+            self.finish(waiting[0])
+        raise AssertionError("requests without end")
