@@ -24,6 +24,7 @@ from desktop_scope.evidence.requests import (
     ReadCard,
     ReadLens,
 )
+from desktop_scope.evidence.types import Opened
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
@@ -79,8 +80,8 @@ class Workbench:
         self._engine = open_engine(request, job)
         return self._engine.model.info
 
-    def _open_catalogue(self, request: OpenCatalogue, job: Job) -> tuple[str, ...]:
+    def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.catalogue import Catalogue
 
         self._catalogue = Catalogue.open(request.pack, self.engine, job)
-        return self._catalogue.notes
+        return self._catalogue.opened()

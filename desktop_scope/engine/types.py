@@ -6,7 +6,7 @@ residual stream where decoder rows have unit norm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -207,4 +207,3 @@ class ModelInfo:
     packed: bool  # weights re-ordered for the processor (oneDNN)
     has_chat: bool
     seconds: float
-    notes: tuple[str, ...] = field(default=())

@@ -23,6 +23,7 @@ from desktop_scope.evidence.types import (
     FeatureRow,
     Hit,
     Neighbour,
+    Opened,
     Ranking,
     TokenEffect,
 )
@@ -38,15 +39,11 @@ class Catalogue:
     """The evidence and labels of one pack, beside the engine that runs its model.
 
     Only ever reads the engine, so it may be used from another thread than the engine's.
-
-    Attributes:
-        notes: What the user should know about how it was opened.
     """
 
     def __init__(self, engine: Engine, pack: Path, store: EvidenceStore, book: LabelBook) -> None:
         self.store = store
         self.book = book
-        self.notes = book.notes
         self._engine = engine
         self._template = book.of_kind("format")  # fire on the chat's markup: right, but dull
         self._median_norm = read_pack(pack).token_mask.median_norm
@@ -70,6 +67,10 @@ class Catalogue:
             job.check,
         )
         return cls(engine, pack, store, book)
+
+    def opened(self) -> Opened:
+        """What is known of it all as soon as it is open."""
+        return Opened(self.store.max_active, self.book.notes)
 
     def _sae(self, feature: FeatureId) -> Sae:
         saes = self._engine.saes

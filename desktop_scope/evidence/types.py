@@ -119,3 +119,16 @@ class FeaturePath:
     feature: FeatureId
     family: tuple[Neighbour, ...]  # [L]
     values: Floats  # [L, T] activations as shares of each feature's own maximum
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """The evidence is open.
+
+    Attributes:
+        max_active: Strongest activation of every feature, [L, N].
+        notes: What the user should know about how it was opened.
+    """
+
+    max_active: Floats
+    notes: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ from desktop_scope.evidence.requests import (
     ReadLens,
     Scope,
 )
-from desktop_scope.evidence.types import Ranking
+from desktop_scope.evidence.types import Opened, Ranking
 from desktop_scope.gui.state import AppState, JobStatus, Message, Selection
 
 _SPARE_CORES = 1  # for the window
@@ -65,7 +65,7 @@ def wanted(state: AppState) -> dict[str, Request]:
         requests.append(MeasureDamage(state.interventions))
     if trace is not None and token is not None and token < trace.n_tokens:
         requests.append(ReadLens(trace, token))
-    if state.catalogue_open:
+    if state.opened is not None:
         if feature is not None:
             requests.append(ReadCard(feature))
             if trace is not None:
@@ -148,13 +148,13 @@ def say(state: AppState, message: Message) -> AppState:
 
 
 def _loaded(state: AppState, model: ModelInfo) -> AppState:
-    return replace(state, model=model, catalogue_open=False, trace=None, ranking=None)
+    return replace(state, model=model, opened=None, trace=None, ranking=None)
 
 
-def _opened(state: AppState, notes: tuple[str, ...]) -> AppState:
-    for note in notes:
+def _opened(state: AppState, opened: Opened) -> AppState:
+    for note in opened.notes:
         state = say(state, Message(note, is_error=False))
-    return replace(state, catalogue_open=True)
+    return replace(state, opened=opened)
 
 
 def _traced(state: AppState, trace: Trace) -> AppState:

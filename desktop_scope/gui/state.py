@@ -22,7 +22,7 @@ from desktop_scope.engine.types import (
     Trace,
 )
 from desktop_scope.evidence.requests import RankBy, Scope
-from desktop_scope.evidence.types import Card, FeaturePath, Label, Ranking
+from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class AppState:
     probe_text: str = ""
     # What came back.
     model: ModelInfo | None = None
-    catalogue_open: bool = False
+    opened: Opened | None = None
     trace: Trace | None = None
     ranking: Ranking | None = None
     card: Card | None = None

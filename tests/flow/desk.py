@@ -34,7 +34,7 @@ from desktop_scope.evidence.requests import (
     ReadCard,
     ReadLens,
 )
-from desktop_scope.evidence.types import Ranking
+from desktop_scope.evidence.types import Opened, Ranking
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState
 
@@ -79,7 +79,7 @@ _INFO = ModelInfo(
 )
 _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     LoadModel: lambda r: _INFO,
-    OpenCatalogue: lambda r: (),
+    OpenCatalogue: lambda r: Opened(np.ones((2, 8), np.float32)),
     TracePrompt: small_trace,
     Generate: _answers,
     MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),

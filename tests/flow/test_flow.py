@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from desk import Desk, small_trace
 
@@ -26,7 +27,7 @@ from desktop_scope.evidence.requests import (
     ReadLens,
     Scope,
 )
-from desktop_scope.evidence.types import Label, Source
+from desktop_scope.evidence.types import Label, Opened, Source
 from desktop_scope.gui import actions, flow
 from desktop_scope.gui.state import AppState, Message, Selection, shown_tokens
 
@@ -258,10 +259,11 @@ def test_notes_of_the_catalogue_are_told_but_are_no_errors(desk):
     desk.act(actions.load_again)
     desk.settle(until="open")
     job = next(job for job in desk.state.jobs if job.kind == "open")
-    desk.deliver(Done(job.ticket, desk.requests[job.ticket], ("The labels could not be saved.",)))
+    opened = Opened(np.ones((2, 8), np.float32), ("The labels could not be saved.",))
+    desk.deliver(Done(job.ticket, desk.requests[job.ticket], opened))
     (message,) = desk.state.messages
     assert not message.is_error
-    assert desk.state.catalogue_open
+    assert desk.state.opened
 
 
 def test_loading_again_begins_anew(desk):
@@ -270,7 +272,7 @@ def test_loading_again_begins_anew(desk):
     assert isinstance(request, LoadModel)
     assert (request.gguf, request.attempt) == (Path("other.gguf"), 1)
     desk.settle()
-    assert desk.state.catalogue_open
+    assert desk.state.opened
     assert desk.state.trace is not None
     assert OpenCatalogue(Path("pack")) in desk.requests.values()
 

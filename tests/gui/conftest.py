@@ -30,7 +30,7 @@ def already_loaded(workbench: Workbench) -> Handle:
         if isinstance(request, LoadModel):
             return workbench.engine.model.info
         if isinstance(request, OpenCatalogue):
-            return workbench.catalogue.notes
+            return workbench.catalogue.opened()
         return workbench.handle(request, job)
 
     return handle

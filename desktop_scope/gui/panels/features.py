@@ -58,7 +58,7 @@ class FeaturesPanel(Panel):
     column = "right"
     height = 46
     draws_on = frozenset(
-        {"ranking", "selection", "filters", "pins", "jobs", "trace", "model", "catalogue_open"}
+        {"ranking", "selection", "filters", "pins", "jobs", "trace", "model", "opened"}
     )
 
     def __init__(self, store: Store) -> None:
@@ -263,7 +263,7 @@ def _sentence(state: AppState) -> str:
             "The features are being named from their examples. "
             "That takes about half a minute, this first time only."
         )
-    if not state.catalogue_open:
+    if state.opened is None:
         return "The features of your text will be listed here, once model and evidence are open."
     if state.filters.scope is Scope.ALL and not state.filters.words.strip():
         return "Type words above to search all features of the model."

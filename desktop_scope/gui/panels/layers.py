@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PySide6.QtCore import QRectF, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
@@ -13,9 +15,11 @@ from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.lens_column import LensColumn
-from desktop_scope.gui.widgets.line_plot import LinePlot
 from desktop_scope.gui.widgets.painting import muted, number, percent
 from desktop_scope.gui.widgets.pin_bar import PinBar
+
+if TYPE_CHECKING:
+    from desktop_scope.gui.widgets.line_plot import LinePlot
 
 _POOR_MATCH, _GOOD_MATCH = 0.2, 0.6  # cosines at which a row is faintest and fully drawn
 _FAINTEST = 0.35
@@ -52,19 +56,16 @@ class LayersPanel(Panel):
         self._lens = LensColumn(self._first_row)
         self._pins = PinBar()
         self._pins.chosen.connect(self._pin_chosen)
-        self._lines = LinePlot()
-        self._lines.setFixedHeight(96)
-        self._lines.token_clicked.connect(self._token_clicked)
+        self._lines: LinePlot | None = None  # made with the first pin
         heads = QHBoxLayout()
         heads.addWidget(self._heading, 1)
         heads.addWidget(self._lens_heading)
-        grid = QGridLayout()
+        self._grid = grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(0)
         grid.addWidget(self._map, 0, 0)
         grid.addWidget(self._lens, 0, 1)
         grid.addWidget(self._pins, 1, 0, 1, 2)
-        grid.addWidget(self._lines, 2, 0)
         grid.setRowStretch(0, 1)
         filled = QWidget()
         column = QVBoxLayout(filled)
@@ -98,10 +99,13 @@ class LayersPanel(Panel):
         if fields & {"selection", "path"}:
             where = self._position(state.selection.token)
             self._map.set_current(path.feature.layer, where)
-            self._lines.set_current(where)
+            if self._lines is not None:
+                self._lines.set_current(where)
         if fields & {"lens", "selection", "trace"}:
             self._draw_lens(state)
         self._map.set_stale(state.busy("follow", "trace"))
+        if self._lines is not None:
+            self._lines.set_stale(state.busy("trace"))
         self._lens.set_stale(state.busy("lens"))
 
     def _draw_map(self, state: AppState) -> None:
@@ -135,12 +139,25 @@ class LayersPanel(Panel):
             )
             for slot, pin in enumerate(state.pins)
         ]
-        self._lines.setVisible(bool(lines))
         self._pins.setVisible(bool(lines))
         if "pins" in fields:
             self._pins.set_pins([(name, color) for name, _, color in lines])
-        self._lines.set_gutters(*self._map.gutters())
-        self._lines.set_lines(lines, [trace.texts[i] for i in self._shown])
+        if lines and self._lines is None:
+            self._lines = self._make_plot()
+        if self._lines is not None:
+            self._lines.setVisible(bool(lines))
+            self._lines.set_gutters(*self._map.gutters())
+            self._lines.set_lines(lines, [trace.texts[i] for i in self._shown])
+
+    def _make_plot(self) -> LinePlot:
+        # Imported here, for it imports pyqtgraph; a worker has done so when the path was followed.
+        from desktop_scope.gui.widgets.line_plot import LinePlot
+
+        plot = LinePlot()
+        plot.setFixedHeight(96)
+        plot.token_clicked.connect(self._token_clicked)
+        self._grid.addWidget(plot, 2, 0)
+        return plot
 
     def _draw_lens(self, state: AppState) -> None:
         trace, token = state.trace, state.selection.token

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
@@ -25,8 +27,8 @@ class TokensPanel(Panel):
     column = "left"
     height = 30
     draws_on = frozenset(
-        {"trace", "selection", "card", "pins", "show_template", "show_steered", "answer", "steered",
-         "prompt", "jobs", "model"}
+        {"trace", "selection", "card", "opened", "pins", "show_template", "show_steered",
+         "answer", "steered", "prompt", "jobs", "model"}
     )  # fmt: skip
 
     def __init__(self, store: Store) -> None:
@@ -72,7 +74,7 @@ class TokensPanel(Panel):
         trace = state.trace
         self._empty.set_text(_sentence(state))
         self._stack.setCurrentWidget(self._empty if trace is None else self._view)
-        self._legend.setVisible(trace is not None and state.card is not None)
+        self._legend.setVisible(trace is not None and state.opened is not None)
         self._template.setChecked(state.show_template)
         self._template.setVisible(trace is not None and trace.prompt.chat)
         self._steered.setVisible(state.steered is not None)
@@ -84,7 +86,7 @@ class TokensPanel(Panel):
             fields |= {"selection", "card", "pins"}
         if fields & {"answer", "steered", "show_steered", "trace"}:
             self._stream(state, trace)
-        if fields & {"selection", "card"}:
+        if fields & {"selection", "card", "opened"}:
             self._paint(state, trace)
         if "pins" in fields:
             self._view.set_pinned(
@@ -125,17 +127,18 @@ class TokensPanel(Panel):
         self._streamed = len(answer.pieces)
 
     def _paint(self, state: AppState, trace: Trace) -> None:
-        feature, token = state.selection.feature, state.selection.token
+        feature, token, opened = state.selection.feature, state.selection.token, state.opened
         where = -1 if token is None else int(np.searchsorted(self._shown, token))
         found = 0 <= where < len(self._shown) and self._shown[where] == token
         self._view.set_current(where if found else -1)
-        card = state.card
-        if feature is None or card is None or card.feature != feature:
+        if feature is None or opened is None:
             return
-        values = trace.acts[feature.layer].of(feature.index)[self._shown]
-        self._view.set_values(values, card.max_active)
-        self._title.setText(f"{card.label.text}  ·  layer {feature.layer}")
-        self._legend.set_range(card.max_active)
+        maximum = float(opened.max_active[feature])
+        self._view.set_values(trace.acts[feature.layer].of(feature.index)[self._shown], maximum)
+        self._legend.set_range(maximum)
+        named = state.card is not None and state.card.feature == feature
+        label = state.card.label.text if state.card and named else f"feature {feature}"
+        self._title.setText(f"{label}  ·  layer {feature.layer}")
 
     @Slot(int)
     def _chosen(self, token: int) -> None:
@@ -161,8 +164,6 @@ def _sentence(state: AppState) -> str:
 
 def _prompt_only(trace: Trace) -> Trace:
     """The trace without its answer, for drawing."""
-    from dataclasses import replace
-
     n = trace.n_prompt
     return replace(
         trace,
