@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from desktop_scope.cli.common import (
     add_model_arguments,
@@ -13,11 +13,12 @@ from desktop_scope.cli.common import (
     open_workbench,
     terminal_job,
 )
-from desktop_scope.engine.damage import repetition
 from desktop_scope.engine.requests import Generate, MeasureDamage
 from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt, Sampling
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from desktop_scope.evidence.catalogue import Catalogue
 
 NAME = "steer"
 HELP = "Answer with features turned up or off, beside the plain answer."
@@ -48,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Answer twice and measure the cost."""
+    from desktop_scope.engine.damage import repetition  # loads torch, which the window must not
+
     sampling = Sampling(
         options.max_new_tokens, options.temperature, options.repetition_penalty, options.seed
     )

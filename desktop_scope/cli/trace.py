@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from desktop_scope.cli.common import (
 from desktop_scope.engine.requests import TracePrompt
 from desktop_scope.engine.types import FeatureId, Prompt, Trace
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from desktop_scope.evidence.catalogue import Catalogue
 
 NAME = "trace"
 HELP = "Features at every layer, for one text."

@@ -1,0 +1,327 @@
+"""Every verb that needs no screen: the JSON that programs rely on, tables, refusals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import desktop_scope
+from desktop_scope import cli
+from desktop_scope.cli.steer import parse_setting
+from desktop_scope.cli.trace import parse_layers
+from desktop_scope.engine.requests import TracePrompt
+from desktop_scope.engine.types import FeatureId, Mode, Prompt
+from desktop_scope.engine.worker import silent_job
+from desktop_scope.errors import ScopeError
+
+PROMPT = "My chihuahua barks at presidents."
+
+
+# ---- trace
+
+
+def test_a_trace_lists_tokens_layers_and_what_comes_next(as_json, workbench):
+    result = as_json("trace", PROMPT, "--layers", "3,7-9", "--top", "5")
+    trace = workbench.engine.trace(TracePrompt(Prompt(PROMPT, chat=False)), silent_job())
+    assert [t["id"] for t in result["tokens"]] == trace.ids.tolist()
+    assert [t["index"] for t in result["tokens"]] == list(range(trace.n_tokens))
+    assert "".join(t["text"] for t in result["tokens"][1:]) == PROMPT
+    assert [t["masked"] for t in result["tokens"]] == trace.masked.tolist()
+    assert [layer["layer"] for layer in result["layers"]] == [3, 7, 8, 9]
+    assert result["next"][0]["token"] == trace.next_texts[0]
+    assert result["next"][0]["probability"] == pytest.approx(float(trace.next_probs[0]), rel=1e-3)
+    assert result["seconds"] > 0
+    for layer in result["layers"]:
+        acts = trace.acts[layer["layer"]]
+        assert layer["hook_name"] == f"blocks.{layer['layer']}.hook_resid_post"
+        assert layer["l0"] == pytest.approx(len(acts.indices) / (~trace.masked).sum(), rel=0.01)
+        assert len(layer["features"]) == 5
+        for feature in layer["features"]:
+            values = acts.of(feature["index"])
+            assert feature["max"] == pytest.approx(float(values.max()), rel=1e-3)
+            assert feature["max_token"] == values.argmax()
+            assert feature["total"] == pytest.approx(float(values.sum()), rel=1e-3)
+            assert feature["label"]
+            assert feature["label_source"] in ("automatic", "curated")
+        maxima = [feature["max"] for feature in layer["features"]]
+        assert maxima == sorted(maxima, reverse=True)
+        assert len(layer["by_token"]) == trace.n_tokens
+        assert layer["by_token"][0] == []  # masked
+        for token, strongest in enumerate(layer["by_token"][1:], start=1):
+            indices, values = acts.at(token)
+            assert strongest[0]["index"] == indices[values.argmax()]
+            assert strongest[0]["value"] == pytest.approx(float(values.max()), rel=1e-3)
+
+
+def test_a_trace_is_of_all_layers_unless_some_are_named(as_json):
+    assert len(as_json("trace", "dog")["layers"]) == 30
+
+
+def test_a_chat_is_traced_with_its_template(as_json):
+    texts = [
+        token["text"] for token in as_json("trace", "dog", "--chat", "--layers", "0")["tokens"]
+    ]
+    assert texts[0] == "<|im_start|>"
+    assert "dog" in texts
+
+
+def test_people_read_a_table_of_features(as_table):
+    table = as_table("trace", PROMPT, "--layers", "17", "--top", "3")
+    assert "Next:" in table
+    assert "·ch" in table  # spaces are visible
+    assert len([line for line in table.splitlines() if "%" in line and "Next" not in line]) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [("", list(range(30))), ("3", [3]), ("7-9,3", [3, 7, 8, 9]), ("0-2,1-3", [0, 1, 2, 3]),
+     (" 3 , 4 ", [3, 4]), ("29", [29])],
+)  # fmt: skip
+def test_layers_are_read_from_numbers_and_ranges(text, layers):
+    assert parse_layers(text, 30) == layers
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "3,", "3-", "-3", "5-3", "30", "0-30", "1.5", "0-99999999999999", "3;4"]
+)
+def test_layers_that_do_not_exist_or_cannot_be_read_are_refused(text):
+    with pytest.raises(ScopeError) as caught:
+        parse_layers(text, 30)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("trace", ""), ("trace", "dog", "--layers", "99"), ("trace", "dog", "--top", "0"),
+     ("trace", "dog " * 9000)],
+    ids=["empty", "layer", "top", "too long"],
+)  # fmt: skip
+def test_a_trace_that_makes_no_sense_is_refused(arguments, refused, shared_workbench):
+    refused(*arguments)
+
+
+# ---- feature
+
+
+def test_a_feature_tells_all_that_is_known(as_json, workbench):
+    result = as_json("feature", "17/3988")
+    card = workbench.catalogue.card(FeatureId(17, 3988))
+    assert (result["layer"], result["index"]) == (17, 3988)
+    assert result["label"] == card.label.text
+    assert result["label_source"] in ("automatic", "curated")
+    assert result["density"] == card.density
+    assert result["max_active"] == card.max_active
+    assert {t["token"] for t in result["top_tokens"]} == {t.text for t in card.top_tokens}
+    for key in ("promotes", "suppresses"):
+        assert [t["token"] for t in result[key]] == [t.text for t in getattr(card, key)]
+    assert {e["band"] for e in result["examples"]} == {"top", "mid"}
+    for example in result["examples"]:
+        assert len(example["tokens"]) == len(example["values"])
+        assert example["values"][example["peak"]] == pytest.approx(example["value"])
+    assert sum(result["histogram"]) > 0
+    assert len(result["similar"]) > 3
+    for similar in result["similar"]:
+        assert similar.keys() >= {"layer", "index", "cosine", "label"}
+
+
+def test_people_read_a_feature_with_its_examples(as_table):
+    card = as_table("feature", "17/3988")
+    for heading in ("promotes", "suppresses", "Strongest examples", "Mid-range examples"):
+        assert heading in card
+    assert "dog" in card
+
+
+@pytest.mark.parametrize("feature", ["dogs", "17", "30/0", "0/4096"])
+def test_a_feature_that_does_not_exist_is_refused(feature, refused, shared_workbench):
+    assert "feature" in refused("feature", feature)
+
+
+# ---- search
+
+
+def test_search_by_label_finds_labels_that_hold_the_words(as_json):
+    result = as_json("search", "dog", "--limit", "7")
+    assert 0 < len(result["results"]) <= 7
+    assert result["seconds"] >= 0
+    for hit in result["results"]:
+        assert hit.keys() >= {"layer", "index", "label", "score"}
+        assert "dog" in hit["label"].lower()
+
+
+def test_search_keeps_to_one_layer(as_json):
+    for by in ("label", "promotes"):
+        results = as_json("search", "dog", "--layer", "17", "--by", by)["results"]
+        assert results
+        assert {hit["layer"] for hit in results} == {17}
+
+
+def test_search_by_what_is_promoted_gives_the_strongest_first(as_json):
+    results = as_json("search", " dog", "--by", "promotes", "--limit", "15")["results"]
+    scores = [hit["score"] for hit in results]
+    assert len(scores) == 15
+    assert scores == sorted(scores, reverse=True)
+    assert scores[-1] > 3  # standard deviations
+
+
+def test_search_that_finds_nothing_says_so(as_table, as_json):
+    assert "Nothing found" in as_table("search", "xyzzyqwfp")
+    assert as_json("search", "xyzzyqwfp")["results"] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("chihuahua", "--by", "promotes"), ("dog", "--layer", "30"), ("dog", "--layer", "-1"),
+     ("dog", "--limit", "0"), (" ",)],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_search_that_makes_no_sense_is_refused(arguments, refused, shared_workbench):
+    refused("search", *arguments)
+
+
+# ---- steer
+
+
+def test_steering_gives_both_answers_and_what_it_costs(as_json):
+    arguments = ("steer", "Who are you?", "--chat", "--set", "24/540=1.7max")
+    result = as_json(*arguments, "--max-new-tokens", "12")
+    assert "mountain" in result["steered"]["text"]
+    assert "mountain" not in result["baseline"]["text"]
+    assert len(result["steered"]["tokens"]) == 12
+    assert result["damage"]["kl"] == pytest.approx(1.09, rel=0.02)
+    assert result["damage"].keys() >= {"kl", "nll_delta", "repetition"}
+    assert result["tokens_per_second"] > 0
+
+
+def test_sampled_answers_are_the_same_for_the_same_seed(as_json):
+    def answer(seed: str) -> list[int]:
+        result = as_json(
+            "steer", "Hello", "--set", "24/540=1", "--temperature", "1", "--seed", seed,
+            "--max-new-tokens", "6",
+        )  # fmt: skip
+        return result["steered"]["tokens"]
+
+    assert answer("1") == answer("1") != answer("2")
+
+
+def test_people_read_both_answers(as_table):
+    table = as_table("steer", "Hello", "--set", "24/540=1.7max", "--max-new-tokens", "3")
+    for heading in ("Plain", "Steered", "Cost", "KL"):
+        assert heading in table
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "mode"),
+    [
+        ("17/3988=1.5max", 1.5 * 40.84375, Mode.ADD),
+        ("17/3988=1.5", 1.5 * 40.84375, Mode.ADD),
+        ("17/3988=-0.5max", -0.5 * 40.84375, Mode.ADD),
+        ("17/3988=0.4norm", 0.4 * 188.33485, Mode.ADD),
+        ("17/3988=30abs", 30.0, Mode.ADD),
+        ("17/3988=+.5abs:add", 0.5, Mode.ADD),
+        ("17/3988=0:ablate", 0.0, Mode.ABLATE),
+    ],
+)
+def test_a_setting_is_read_in_its_unit(text, amount, mode, workbench):
+    setting = parse_setting(text, workbench.catalogue)
+    assert setting.feature == FeatureId(17, 3988)
+    assert setting.amount == pytest.approx(amount, rel=1e-5)
+    assert setting.mode is mode
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "17/3988", "17/3988=", "17/3988=strong", "17/3988=1miles", "17=1", "17/3988=1:explode",
+     "17/3988=1:clamp", "99/3988=1", "17/4096=1", "17/3988=" + "9" * 400, "=1"],
+    ids=lambda text: text[:20],
+)  # fmt: skip
+def test_a_setting_that_makes_no_sense_is_refused(text, workbench):
+    with pytest.raises(ScopeError) as caught:
+        parse_setting(text, workbench.catalogue)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--max-new-tokens", "0"), ("--temperature", "-1"), ("--repetition-penalty", "0")],
+    ids=" ".join,
+)
+def test_sampling_that_makes_no_sense_is_refused(arguments, refused, shared_workbench):
+    refused("steer", "Hello", "--set", "24/540=1", *arguments)
+
+
+# ---- list, and usage
+
+
+def test_list_names_the_demo_model_and_its_saes(as_json, demo_model_dir):
+    result = as_json("list")
+    model = next(model for model in result["models"] if model["path"] == str(demo_model_dir))
+    assert model["id"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert (model["n_layers"], model["d_model"]) == (30, 576)
+    assert model["architecture"] == "LlamaForCausalLM"
+    assert model["bytes"] > 1e8
+    assert len(result["saes"]) == 30
+    for layer, sae in enumerate(result["saes"]):
+        assert sae.keys() >= {
+            "id", "path", "format", "hook_name", "layer", "d_in", "d_sae", "architecture",
+        }  # fmt: skip
+        assert (sae["layer"], sae["d_in"], sae["d_sae"]) == (layer, 576, 4096)
+    assert result["packs"][0]["n_features"] == 122_880
+
+
+def test_list_on_a_fresh_machine_says_how_to_get_the_model(as_table, tmp_path, monkeypatch):
+    monkeypatch.setenv("DESKTOP_SCOPE_CACHE", str(tmp_path))
+    assert "demo --fetch-only" in as_table("list")
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.strip() == desktop_scope.__version__
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["dance"], ["trace"], ["steer", "Hello"], ["search", "dog", "--by", "magic"],
+     ["bench", "everything"], ["trace", "dog", "--top", "many"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_bad_usage_ends_with_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_every_verb_explains_itself(capsys):
+    for verb in cli.VERBS:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([verb.NAME, "--help"])
+        assert caught.value.code == 0
+        assert "--json" in capsys.readouterr().out
+
+
+def test_a_device_that_is_not_there_is_refused(refused, demo_model_dir):
+    assert "abacus" in refused("trace", "dog", "--device", "abacus")
+
+
+def test_without_the_model_a_verb_says_how_to_get_it(refused, tmp_path, monkeypatch):
+    monkeypatch.setenv("DESKTOP_SCOPE_CACHE", str(tmp_path))
+    monkeypatch.delenv("DESKTOP_SCOPE_GGUF", raising=False)
+    monkeypatch.setattr("desktop_scope.library.gguf_file.PACKAGE", "no_such_package")
+    assert "demo --fetch-only" in refused("trace", "dog")
+
+
+def test_a_whole_run_in_a_process_of_its_own(demo_model_dir):
+    done = subprocess.run(
+        [sys.executable, "-m", "desktop_scope", "trace", PROMPT, "--layers", "17", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["layers"][0]["layer"] == 17
