@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
     parser.add_argument("--scale", type=float, default=1.0, help="2 for a high-density screen")
     parser.add_argument("--prompt", default="My chihuahua barks at presidents.")
-    parser.add_argument("--raw", action="store_true", help="raw text instead of a chat")
+    parser.add_argument("--chat", action="store_true", help="as a user turn of a chat")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         options.theme,
         options.scale,
         options.prompt,
-        chat=not options.raw,
+        options.chat,
     )
     return {"file": str(options.out)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,13 +29,20 @@ def save_screenshot(
     """
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = str(scale)
+    with tempfile.TemporaryDirectory() as settings:
+        # The user's own layout and theme are neither used nor changed.
+        os.environ["DESKTOP_SCOPE_CONFIG"] = settings
+        _draw(out, size, theme, Prompt(prompt, chat))
+
+
+def _draw(out: Path, size: tuple[int, int], theme: str, prompt: Prompt) -> None:
     from desktop_scope.gui import actions
     from desktop_scope.gui.app import application, begin, make_window
 
     # The offscreen platform says so at every window; it does no harm.
     qInstallMessageHandler(lambda _kind, _context, text: _print_unless_known(text))
     application()
-    window = make_window(Prompt(prompt, chat))
+    window = make_window(prompt)
     window.set_theme("dark" if theme == "dark" else "light")
     window.resize(*size)
     window.show()
