@@ -89,7 +89,7 @@ def test_sampling_that_makes_no_sense_is_refused(wrong, generate):
 
 
 class Watched(Job):
-    """Keeps what is reported; every step counts as long, so that everything is."""
+    """Keeps what is reported."""
 
     def __init__(self) -> None:
         self.events = []
@@ -97,7 +97,7 @@ class Watched(Job):
 
 
 def test_answers_stream_as_they_grow(engine, monkeypatch):
-    monkeypatch.setattr("desktop_scope.engine.worker._REPORTS_PER_SECOND", 1e9)
+    monkeypatch.setattr("desktop_scope.engine.worker._REPORTS_PER_SECOND", 1e9)  # every step
     job = Watched()
     final = engine.generate(Generate(PROMPT, ((), STEERING), Sampling(5)), job)
     partials = [event.payload for event in job.events if isinstance(event, Partial)]

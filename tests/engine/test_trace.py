@@ -16,7 +16,7 @@ from desktop_scope.errors import Cancelled, ScopeError
 
 RAW = Prompt("My chihuahua barks at presidents.", chat=False)
 CHAT = Prompt("Who was the first president?")
-ANSWER = (504, 808, 9218, 314)  # " The first President is" or some such: any ids will do
+ANSWER = (504, 808, 9218, 314)  # any tokens will do
 CASES = {"raw": TracePrompt(RAW), "chat": TracePrompt(CHAT), "answer": TracePrompt(CHAT, ANSWER)}
 
 
