@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 
 
-def seconds_in_turn(ours: Callable[[], object], other: Callable[[], object], n: int = 7) -> tuple[
-    float, float
-]:
+def seconds_in_turn(
+    ours: Callable[[], object], other: Callable[[], object], n: int = 7
+) -> tuple[float, float]:
     """Median seconds of each, run alternately after a warm-up."""
     ours()
     other()

@@ -103,12 +103,12 @@ class LanguageModel:
         )
 
     def token_id(self, text: str) -> int:
-        """The token of a word: as given, or with the leading space that words in a text have.
+        """The token of a word: with the leading space that words in a text have, else as given.
 
         Raises:
             ScopeError: It is several tokens.
         """
-        for form in (text, " " + text):
+        for form in (" " + text, text):
             ids = self._tokenizer.encode(form, add_special_tokens=False)
             if len(ids) == 1:
                 return int(ids[0])

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.sae import sae_of
 from desktop_scope.engine.types import FeatureId, Floats, Trace
 from desktop_scope.engine.worker import Job
-from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import EvidenceStore
@@ -72,22 +71,13 @@ class Catalogue:
         """What is known of it all as soon as it is open."""
         return Opened(self.store.max_active, self.book.notes)
 
-    def _sae(self, feature: FeatureId) -> Sae:
-        saes = self._engine.saes
-        if not (0 <= feature.layer < len(saes) and 0 <= feature.index < saes[0].d_sae):
-            raise ScopeError(
-                f"There is no feature {feature}.",
-                f"Layers go from 0 to {len(saes) - 1}, features to {saes[0].d_sae - 1}.",
-            )
-        return saes[feature.layer]
-
     def _card(self, feature: FeatureId) -> Card:
         """All that is known of one feature.
 
         Raises:
             ScopeError: There is no such feature, or its evidence is damaged.
         """
-        sae = self._sae(feature)
+        sae = sae_of(self._engine.saes, feature)
         store, book = self.store, self.book
         effect = self._engine.lens.logit_effect(sae.decoder_row(feature.index))
         neighbours, family = self._family(feature)
@@ -120,7 +110,7 @@ class Catalogue:
         self, feature: FeatureId
     ) -> tuple[tuple[Neighbour, ...], tuple[Neighbour, ...]]:
         """Nearest features in this layer and the ones beside it; best match in every layer."""
-        direction = self._sae(feature).decoder_row(feature.index)
+        direction = sae_of(self._engine.saes, feature).decoder_row(feature.index)
         near: list[tuple[float, FeatureId]] = []
         family = []
         for layer, sae in enumerate(self._engine.saes):
@@ -206,7 +196,6 @@ class Catalogue:
 
     def follow(self, request: FollowFeature) -> FeaturePath:
         """A feature and its best match in every other layer, over the tokens of a text."""
-        self._sae(request.feature)
         _, family = self._family(request.feature)
         values = np.stack(
             [

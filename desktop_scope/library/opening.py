@@ -10,7 +10,7 @@ from desktop_scope.engine.requests import LoadModel
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.worker import Job
 from desktop_scope.formats import open_sae
-from desktop_scope.library.demo_model import demo_model
+from desktop_scope.library.demo_model import model_of
 from desktop_scope.library.model_cache import ensure_model
 from desktop_scope.library.pack import read_pack
 
@@ -24,7 +24,7 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
     """
     pack = read_pack(request.pack)
     if request.gguf is None:
-        folder = demo_model(job.progress, job.check)
+        folder = model_of(pack, job.progress, job.check)
     else:
         folder = ensure_model(request.gguf, pack.model.gguf_sha256, job.progress, job.check)
     model = load_model(

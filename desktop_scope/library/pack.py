@@ -64,7 +64,8 @@ class Pack(msgspec.Struct, frozen=True):
     def sae_files(self, folder: Path) -> list[Path]:
         """The SAE of every layer."""
         return [
-            folder / "saes" / f"layer_{layer:02}.safetensors" for layer in range(self.model.n_layers)
+            folder / "saes" / f"layer_{layer:02}.safetensors"
+            for layer in range(self.model.n_layers)
         ]
 
 

