@@ -1,19 +1,25 @@
-"""Starts the window. Importing this must not import torch: the window is painted before that."""
+"""Starts the window, which is painted before torch and pyqtgraph are imported."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from desktop_scope import paths
-from desktop_scope.engine.devices import prepare_process
+from desktop_scope.engine.devices import no_collection, prepare_process
+from desktop_scope.engine.requests import Request
 from desktop_scope.engine.types import FeatureId, Prompt
+from desktop_scope.engine.worker import Job
+from desktop_scope.evidence.requests import FollowFeature
 from desktop_scope.gui import flow
 from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.state import AppState, Filters, Message, Selection
@@ -26,6 +32,7 @@ from desktop_scope.workbench import Workbench
 FIRST_PROMPT = Prompt("My chihuahua barks at presidents.", chat=False)
 FIRST_FEATURE = FeatureId(17, 3988)
 _PATIENCE_S = 3.0  # for the engine, once the window is closed
+_PLOTS = "desktop_scope.gui.widgets.line_plot"
 
 
 def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
@@ -38,9 +45,25 @@ def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
     settings.dress()
     pack = read_pack(paths.demo_pack())
     state = replace(first_state(pack, prompt), history=settings.prompts)
-    window = Window(Store(state, Workbench().handle), pack, settings)
+    window = Window(Store(state, importing_plots(Workbench().handle)), pack, settings)
     window.focus_panel("prompt")
     return window
+
+
+def importing_plots(handle: Callable[[Request, Job], Any]) -> Callable[[Request, Job], Any]:
+    """Import the plots beside the first path through the layers, without which none is drawn.
+
+    It takes 0.2 s, and happens on the lookup worker's thread; the window stays fluid.
+    """
+
+    def handle_and_import(request: Request, job: Job) -> Any:
+        result = handle(request, job)
+        if isinstance(request, FollowFeature) and _PLOTS not in sys.modules:
+            with no_collection():
+                importlib.import_module(_PLOTS)
+        return result
+
+    return handle_and_import
 
 
 def first_state(pack: Pack, prompt: Prompt = FIRST_PROMPT) -> AppState:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QAccessible, QHelpEvent, QImage, QWheelEvent
+from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QToolTip
 
 from desktop_scope.gui import theme
 from desktop_scope.gui.widgets.heat_map import HeatMap
@@ -15,6 +17,7 @@ from desktop_scope.gui.widgets.line_plot import LinePlot
 from desktop_scope.gui.widgets.strength_legend import StrengthLegend
 
 LEFT = Qt.MouseButton.LeftButton
+OFFSCREEN_CANNOT_RAISE = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def shown(qtbot, widget, width=500, height=240):
@@ -182,30 +185,161 @@ def test_stale_content_fades(heat):
     assert colour(heat, 4, 3).red() > strong.red()
 
 
-def test_lines_over_tokens(qtbot, heat):
-    plot = shown(qtbot, LinePlot(), 500, 110)
-    values = np.array([0, 1, 4, 2, 0, 0, 0, 0.5])
-    plot.set_lines([("dogs", values, theme.pinned_color(1))], [f"w{i}" for i in range(8)])
+@pytest.fixture
+def lines(qtbot, heat):
+    plot = LinePlot()
+    plot.move(0, 400)  # below the heat map, so that the pointer meets it
+    shown(qtbot, plot, 500, 110)
     plot.set_gutters(*heat.gutters())
-    for token in range(8):
-        at = QPoint(int(heat.cell_rect(0, token).center().x()), 50)
-        assert plot.token_at(at) == token
-    seen = []
-    plot.token_clicked.connect(seen.append)
-    QTest.mouseClick(plot, LEFT, pos=QPoint(int(heat.cell_rect(0, 2).center().x()), 50))
-    plot.setFocus()
-    QTest.keyClick(plot, Qt.Key.Key_Right)
-    QTest.keyClick(plot, Qt.Key.Key_Left)
-    assert seen == [2, 3, 2]
-    assert plot.read_out(2) == "“w2”, position 2\ndogs: 4.00"
+    values = np.array([0, 1, 4, 2, 0, 0, 0, np.nan])
+    plot.set_lines([("dogs", values, theme.pinned_color(1))], [f"w{i}" for i in range(8)])
+    return plot
+
+
+def over(heat, token, y=50):
+    """Where a line plot below the heat map shows a token."""
+    return QPoint(int(heat.cell_rect(0, token).center().x()), y)
+
+
+def inked(plot, x, color):
+    """Heights at which a column of pixels has a colour."""
     image = plot.grab().toImage()
-    wanted = theme.pinned_color(1)
-    x = int(heat.cell_rect(0, 2).center().x())
-    column = [image.pixelColor(x, y) for y in range(20)]
-    assert any(abs(c.red() - wanted.red()) + abs(c.blue() - wanted.blue()) < 40 for c in column)
-    plot.set_lines([])
-    assert plot.token_at(QPoint(100, 50)) == -1
-    plot.grab()
+    column = [image.pixelColor(x, y) for y in range(image.height())]
+    return [y for y, c in enumerate(column) if np.abs(theme.rgb(c) - theme.rgb(color)).sum() < 60]
+
+
+def brightness(widget):
+    image = widget.grab().toImage()
+    return np.mean([image.pixelColor(x, 3).lightness() for x in range(image.width())])
+
+
+@pytest.mark.parametrize("n", [1, 8, 60])
+@pytest.mark.parametrize("width", [500, 333])
+def test_lines_stand_under_the_cells_of_their_tokens(lines, heat, n, width):
+    heat.resize(width, 240)
+    lines.resize(width, 110)
+    heat.set_data(np.zeros((6, n)), 1, None, None, [" w"] * n)
+    heat.set_row_notes(["0.83"] * 6)
+    lines.set_gutters(*heat.gutters())
+    color = theme.pinned_color(1)
+    for token in {0, n // 3, n - 1}:
+        values = np.zeros(n)
+        values[token] = 1
+        lines.set_lines([("dogs", values, color)])
+        lines.set_current(token)  # whose dot marks the peak
+        assert lines.token_at(over(heat, token)) == token
+        assert min(inked(lines, over(heat, token).x(), color)) < 20
+        others = {0, n // 3, n - 1} - {token}
+        assert all(min(inked(lines, over(heat, t).x(), color)) > 80 for t in others)
+
+
+def test_outside_the_cells_there_is_no_token(lines, heat):
+    left, right = heat.gutters()
+    assert lines.token_at(QPoint(left - 2, 50)) == -1
+    assert lines.token_at(QPoint(lines.width() - right + 2, 50)) == -1
+    lines.set_lines([])
+    assert lines.token_at(QPoint(100, 50)) == -1
+    assert lines.n_tokens() == 0
+
+
+def test_clicks_and_arrows_choose_tokens(lines, heat):
+    seen = []
+    lines.token_clicked.connect(seen.append)
+    QTest.mouseClick(lines.viewport(), LEFT, pos=over(heat, 2))
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Left, Qt.Key.Key_Left, Qt.Key.Key_Up):
+        QTest.keyClick(lines, key)
+    assert seen == [2, 3, 2, 1]
+    lines.set_current(7)
+    QTest.keyClick(lines, Qt.Key.Key_Right)
+    assert seen == [2, 3, 2, 1]
+
+
+@OFFSCREEN_CANNOT_RAISE
+def test_lines_are_read_out(lines, heat, qtbot):
+    assert lines.read_out(2) == "“w2”, position 2\ndogs: 4.00"
+    assert lines.read_out(7) == "“w7”, position 7\ndogs: –"
+    lines.set_current(2)
+    interface = QAccessible.queryAccessibleInterface(lines)
+    assert interface.text(QAccessible.Text.Name) == "Pinned features over the tokens"
+    assert interface.text(QAccessible.Text.Description) == lines.read_out(2)
+    seen = []
+    lines.token_hovered.connect(seen.append)
+    QTest.mouseMove(lines.viewport(), over(heat, 3))
+    QTest.mouseMove(lines.viewport(), over(heat, 3, 60))
+    where = over(heat, 3)
+    place = lines.viewport().mapToGlobal(where)
+    QApplication.sendEvent(lines.viewport(), QHelpEvent(QEvent.Type.ToolTip, where, place))
+    assert QToolTip.text() == lines.read_out(3)
+    QToolTip.hideText()
+    qtbot.waitUntil(lambda: not QToolTip.isVisible())
+    QTest.mouseMove(lines.viewport(), QPoint(1, 1))
+    assert seen == [3, -1]
+
+
+def test_lines_follow_the_theme(qapp, lines):
+    light = brightness(lines)
+    theme.apply(qapp, "dark")
+    assert brightness(lines) < 50 < light
+    theme.apply(qapp, "light")
+    assert brightness(lines) == light
+
+
+def test_stale_lines_fade(lines, heat):
+    strong = inked(lines, over(heat, 2).x(), theme.pinned_color(1))
+    lines.set_stale(True)
+    assert strong
+    assert not inked(lines, over(heat, 2).x(), theme.pinned_color(1))
+    lines.set_stale(False)
+    assert inked(lines, over(heat, 2).x(), theme.pinned_color(1)) == strong
+
+
+def test_the_wheel_enlarges_heights_and_nothing_else(lines, heat):
+    def wheel(steps):
+        where = QPointF(over(heat, 1))
+        event = QWheelEvent(
+            where, lines.viewport().mapToGlobal(where), QPoint(), QPoint(0, 120 * steps),
+            Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(lines.viewport(), event)
+
+    at_first = inked(lines, over(heat, 1).x(), theme.pinned_color(1))
+    wheel(2)
+    assert inked(lines, over(heat, 1).x(), theme.pinned_color(1)) != at_first
+    assert [lines.token_at(over(heat, token)) for token in range(8)] == list(range(8))
+    wheel(-50)
+    assert inked(lines, over(heat, 1).x(), theme.pinned_color(1)) == at_first
+
+
+@OFFSCREEN_CANNOT_RAISE
+def test_the_menu_saves_the_lines(lines, heat, monkeypatch, tmp_path, qtbot):
+    QTest.mouseClick(lines.viewport(), Qt.MouseButton.RightButton, pos=over(heat, 4))
+    menu = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QMenu) and w.isVisible())
+    save = {action.text(): action for action in menu.actions() if action.text()}
+    menu.close()
+    assert list(save) == ["View All", "Save as PNG…", "Save as SVG…", "Save as CSV…"]
+    file = tmp_path / "saved"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(file), ""))
+    save["Save as PNG…"].trigger()
+    assert QImage(str(file)).width() == 3 * lines.width()
+    save["Save as SVG…"].trigger()
+    assert QSvgRenderer(str(file)).isValid()
+    save["Save as CSV…"].trigger()
+    table = [row.split(",") for row in file.read_text().splitlines()]
+    assert table[0] == ["dogs_x", "dogs_y"]
+    assert [float(y) for _, y in table[1:]] == [0, 1, 4, 2, 0, 0, 0, 0]
+    file = tmp_path / "nowhere" / "saved"
+    with qtbot.waitSignal(lines.not_saved):
+        save["Save as PNG…"].trigger()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3000])
+def test_any_number_of_tokens_is_drawn(lines, n):
+    values = [np.zeros(n), np.full(n, np.nan), np.linspace(0, 5, n)]
+    lines.set_lines([("dogs", v, theme.pinned_color(i)) for i, v in enumerate(values)], [], 2.0)
+    lines.set_current(n - 1)
+    lines.set_hovered(0)
+    assert not lines.grab().isNull()
 
 
 def test_histogram_reads_out_its_bins(qtbot):

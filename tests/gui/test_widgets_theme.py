@@ -92,10 +92,26 @@ def test_tabular_figures_have_one_width(qapp):
     assert measure.horizontalAdvance("1111") == pytest.approx(measure.horizontalAdvance("0000"))
 
 
-def test_widgets_load_nothing_heavy():
+def test_the_window_loads_nothing_heavy():
     folder = Path(theme.__file__).parent / "widgets"
-    names = [f"desktop_scope.gui.widgets.{path.stem}" for path in folder.glob("[a-z]*.py")]
+    widgets = {path.stem for path in folder.glob("[a-z]*.py")} - {"line_plot"}  # with pyqtgraph
+    names = ["desktop_scope.gui.app", *(f"desktop_scope.gui.widgets.{name}" for name in widgets)]
     code = f"import sys, importlib; [importlib.import_module(n) for n in {names}];" + (
         "sys.exit(bool({'torch', 'transformers', 'pyqtgraph'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_worker_imports_the_plots_with_the_first_path():
+    code = (
+        "import sys\n"
+        "from desktop_scope.evidence.requests import FollowFeature, OpenCatalogue\n"
+        "from desktop_scope.gui.app import importing_plots\n"
+        "handle = importing_plots(lambda request, job: request)\n"
+        "handle(OpenCatalogue(None), None)\n"
+        "assert 'pyqtgraph' not in sys.modules\n"
+        "request = FollowFeature(None, None)\n"
+        "assert handle(request, None) is request\n"
+        "assert 'pyqtgraph' in sys.modules\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,9 +8,9 @@ import numpy as np
 from PySide6.QtCore import QRectF, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from desktop_scope.gui import actions, theme
+from desktop_scope.gui import actions, flow, theme
 from desktop_scope.gui.panels.base import Panel
-from desktop_scope.gui.state import AppState, shown_tokens
+from desktop_scope.gui.state import AppState, Message, shown_tokens
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.heat_map import HeatMap
@@ -156,6 +156,7 @@ class LayersPanel(Panel):
         plot = LinePlot()
         plot.setFixedHeight(96)
         plot.token_clicked.connect(self._token_clicked)
+        plot.not_saved.connect(self._not_saved)
         self._grid.addWidget(plot, 2, 0)
         return plot
 
@@ -202,6 +203,11 @@ class LayersPanel(Panel):
     @Slot(int)
     def _pin_chosen(self, slot: int) -> None:
         self.store.act(actions.select, feature=self.store.state.pins[slot].feature)
+
+    @Slot(str)
+    def _not_saved(self, path: str) -> None:
+        trouble = Message(f"The lines could not be saved as {path}.", "Choose another place.")
+        self.store.act(flow.say, trouble)
 
     @Slot(int)
     def _token_clicked(self, position: int) -> None:

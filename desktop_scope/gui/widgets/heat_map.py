@@ -1,4 +1,8 @@
-"""Layers × tokens: where in the model, and where in the text, a feature is at work."""
+"""Layers × tokens: where in the model, and where in the text, a feature is at work.
+
+Painted by hand, as the histogram is, and not with pyqtgraph: another 30 × 512 image takes 0.2 ms
+instead of 2.8, and hatching, row strengths and labels would be our own there, too.
+"""
 
 # ruff: noqa: D102 - Qt's overrides are documented by Qt
 
