@@ -14,7 +14,7 @@ from desktop_scope.engine.requests import (
     Request,
     TracePrompt,
 )
-from desktop_scope.engine.types import ModelInfo
+from desktop_scope.engine.types import Generation, Intervention, ModelInfo
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled
 from desktop_scope.evidence.requests import (
@@ -40,10 +40,12 @@ class Workbench:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._catalogue: Catalogue | None = None
+        self._question: object = None
+        self._answers: dict[tuple[Intervention, ...], Generation] = {}  # to it, by run
         self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
             LoadModel: self._load,
             TracePrompt: lambda request, job: self.engine.trace(request, job),
-            Generate: lambda request, job: self.engine.generate(request, job),
+            Generate: self._generate,
             MeasureDamage: lambda request, job: self.engine.damage(request, job),
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             OpenCatalogue: self._open_catalogue,
@@ -79,6 +81,15 @@ class Workbench:
         self._engine = None  # two models may not fit side by side
         self._engine = open_engine(request, job)
         return self._engine.model.info
+
+    def _generate(self, request: Generate, job: Job) -> tuple[Generation, ...]:
+        """Answers given before are not computed again: the plain one stands while a dial turns."""
+        question = (self.engine, request.prompt, request.sampling)
+        if question != self._question:
+            self._question, self._answers = question, {}
+        answers = self.engine.generate(request, job, self._answers)
+        self._answers |= zip(request.runs, answers, strict=True)
+        return answers
 
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.catalogue import Catalogue

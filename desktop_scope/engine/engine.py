@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -14,7 +15,15 @@ from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import Generate, MeasureDamage, ProbeFeature, TracePrompt
 from desktop_scope.engine.sae import Sae, sae_of
-from desktop_scope.engine.types import Damage, Generation, LensRow, Probe, Prompt, Trace
+from desktop_scope.engine.types import (
+    Damage,
+    Generation,
+    Intervention,
+    LensRow,
+    Probe,
+    Prompt,
+    Trace,
+)
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 
@@ -45,9 +54,14 @@ class Engine:
         self._last = tracing.trace(self.model, self.saes, self._outlier_norms, request, job)
         return self._last[0]
 
-    def generate(self, request: Generate, job: Job) -> tuple[Generation, ...]:
-        """One answer per run."""
-        return generation.generate(self.model, self.saes, self._outlier_norms, request, job)
+    def generate(
+        self,
+        request: Generate,
+        job: Job,
+        known: Mapping[tuple[Intervention, ...], Generation] = MappingProxyType({}),
+    ) -> tuple[Generation, ...]:
+        """One answer per run, but for the runs whose answers are known."""
+        return generation.generate(self.model, self.saes, self._outlier_norms, request, job, known)
 
     def damage(self, request: MeasureDamage, job: Job) -> Damage:
         """What interventions cost on neutral texts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
@@ -105,10 +105,14 @@ def generate(
     outlier_norms: Floats,
     request: Generate,
     job: Job,
+    known: Mapping[tuple[Intervention, ...], Generation],
 ) -> tuple[Generation, ...]:
     """Answer once per run, a token of each in turn, so that they stream side by side.
 
     Every run computes exactly what it would compute alone.
+
+    Args:
+        known: Runs whose answers to this request were computed before.
 
     Raises:
         ScopeError: The prompt or the way of sampling makes no sense, or there is no such feature.
@@ -121,20 +125,20 @@ def generate(
         steering = Steering(run, saes, outlier_norms.tolist(), model.device)
         return Answer(model, prompt_ids, steering, request.sampling, job)
 
-    answers = [begin(run) for run in request.runs]
+    answers = {run: begin(run) for run in request.runs if run not in known}
 
     def snapshots() -> tuple[Generation, ...]:
-        runs = zip(answers, request.runs, strict=True)
-        return tuple(answer.snapshot(request.prompt, run) for answer, run in runs)
+        return tuple(
+            known[run] if run in known else answers[run].snapshot(request.prompt, run)
+            for run in request.runs
+        )
 
     most = request.sampling.max_new_tokens
     with torch.inference_mode():
-        while any(not answer.finished for answer in answers):
-            for answer in answers:
-                if not answer.finished:
-                    job.check()
-                    answer.step()
-            done = max(len(answer.ids) for answer in answers)
-            job.progress(done, most, "Answering")
+        while writing := [answer for answer in answers.values() if not answer.finished]:
+            for answer in writing:
+                job.check()
+                answer.step()
+            job.progress(max(len(answer.ids) for answer in writing), most, "Answering")
             job.partial(snapshots)
     return snapshots()

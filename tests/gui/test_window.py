@@ -261,12 +261,14 @@ def test_the_answer_streams_is_traced_and_can_be_steered(user: User, qtbot: QtBo
 
     user.store.act(actions.add_dial, MOUNTAIN, state.card.label, state.card.max_active)  # type: ignore[union-attr]
     user.window.focus_panel("steering")
+    plain = state.answer
     dial = child(user, Dial, "steering")
     dial.findChild(TurnSlider).setValue(34)
     state = user.until(lambda s: s.steered is not None and s.steered.finished and not s.jobs)
     assert state.rack[0].strength == pytest.approx(1.7)
     assert state.steered is not None
     assert "mountain" in state.steered.text
+    assert state.answer is plain  # not computed again
     assert "mountain" not in state.answer.text  # type: ignore[union-attr]
     assert state.damage is not None
     assert state.damage.kl > 0.5
