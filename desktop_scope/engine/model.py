@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 
 from desktop_scope.engine.devices import choose_device, choose_dtype, no_collection, use_threads
 from desktop_scope.engine.families import parts_of
@@ -19,7 +20,7 @@ from desktop_scope.engine.types import Bools, Floats, ModelInfo, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
-_ROWS_AT_ONCE = 256  # bounds the dense [tokens, vocabulary] block
+_ROWS_AT_ONCE = 128  # of [tokens, vocabulary]: bounds the memory, and stays in the cache
 _STAND_IN = "\ue000"  # a private character, which no chat template uses
 
 
@@ -156,9 +157,8 @@ class LanguageModel:
         parts = [torch.full((1,), torch.nan)]
         for start in range(0, len(ids) - 1, _ROWS_AT_ONCE):
             rows = hidden[start : min(start + _ROWS_AT_ONCE, len(ids) - 1)]
-            logits = self.logits(rows)
-            said = logits.gather(1, ids[start + 1 : start + 1 + len(rows), None]).squeeze(1)
-            parts.append((said - logits.logsumexp(1)).cpu())
+            said = ids[start + 1 : start + 1 + len(rows)]
+            parts.append(-cross_entropy(self.logits(rows), said, reduction="none").cpu())
         return torch.cat(parts).numpy()
 
 

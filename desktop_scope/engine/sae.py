@@ -101,8 +101,8 @@ class Sae:
         """Active features of [n, d_in]: how many per row, which, how strongly."""
         pre = self._encoder(x)
         active = pre > self._threshold
-        flat = active.view(-1).nonzero().squeeze(1)
-        count = active.sum(1, dtype=torch.int32)
+        flat = _nonzero(active)
+        count = torch.bincount(flat // self.d_sae, minlength=len(x))
         index = (flat % self.d_sae).to(torch.int32)
         value = pre.view(-1)[flat]
         return count.cpu().numpy(), index.cpu().numpy(), value.cpu().numpy()
@@ -142,6 +142,13 @@ class Sae:
         w = self._weights
         norms: torch.Tensor = w.W_dec.float().norm(dim=1)
         return norms if w.W_dec_scale is None else norms * w.W_dec_scale
+
+
+def _nonzero(active: torch.Tensor) -> torch.Tensor:
+    """Flat positions of what is true; on the processor numpy's way takes a quarter of torch's."""
+    if active.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(active.numpy()))
+    return active.view(-1).nonzero().squeeze(1)
 
 
 def sae_of(saes: Sequence[Sae], feature: FeatureId) -> Sae:
