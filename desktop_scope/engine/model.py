@@ -147,19 +147,23 @@ class LanguageModel:
         cap = getattr(self._model.config, "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
-    def logprobs(self, hidden: torch.Tensor, ids: torch.Tensor) -> Floats:
-        """log p of each token given those before it, nats: [T]; nan at 0.
+    def read_out(self, hidden: torch.Tensor, ids: torch.Tensor) -> tuple[Floats, torch.Tensor]:
+        """What the model expected all along, and what it expects next.
 
         Args:
             hidden: [T, d_model] after the final norm.
             ids: [T].
+
+        Returns:
+            log p of each token given those before it, nats [T], nan at 0; logits after the last
+            token [vocabulary].
         """
         parts = [torch.full((1,), torch.nan)]
-        for start in range(0, len(ids) - 1, _ROWS_AT_ONCE):
-            rows = hidden[start : min(start + _ROWS_AT_ONCE, len(ids) - 1)]
-            said = ids[start + 1 : start + 1 + len(rows)]
-            parts.append(-cross_entropy(self.logits(rows), said, reduction="none").cpu())
-        return torch.cat(parts).numpy()
+        for start in range(0, len(ids), _ROWS_AT_ONCE):
+            logits = self.logits(hidden[start : start + _ROWS_AT_ONCE])
+            said = ids[start + 1 : start + 1 + len(logits)]
+            parts.append(-cross_entropy(logits[: len(said)], said, reduction="none").cpu())
+        return torch.cat(parts).numpy(), logits[-1]
 
 
 def load_model(

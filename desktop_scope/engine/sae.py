@@ -70,14 +70,17 @@ class Sae:
         self.d_sae, self.d_in = weights.W_enc.shape
         self._weights = weights
         self._threshold = weights.threshold.to(device)
+        self._b_enc = weights.b_enc.to(device)
+        # Added to the whole dense block, the bias would take a quarter of the time of encoding; so
+        # it is taken off the threshold, and added only where a feature is active.
+        self._edge = self._threshold - self._b_enc
         encoder = _floats(weights.W_enc, weights.W_enc_scale).to(device)
         self._encoder: nn.Module
         if packed:
-            self._encoder = PackedLinear(encoder, weights.b_enc)
+            self._encoder = PackedLinear(encoder)
         else:
-            self._encoder = nn.Linear(self.d_in, self.d_sae, bias=True, device="meta")
+            self._encoder = nn.Linear(self.d_in, self.d_sae, bias=False, device="meta")
             self._encoder.weight = nn.Parameter(encoder, requires_grad=False)
-            self._encoder.bias = nn.Parameter(weights.b_enc.to(device), requires_grad=False)
 
     def encode(self, x: torch.Tensor, masked: Bools) -> FeatureActs:
         """Encode one text.
@@ -99,13 +102,12 @@ class Sae:
 
     def _sparse(self, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Active features of [n, d_in]: how many per row, which, how strongly."""
-        pre = self._encoder(x)
-        active = pre > self._threshold
-        flat = _nonzero(active)
+        dots = self._encoder(x)
+        flat = _above(dots, self._edge)
         count = torch.bincount(flat // self.d_sae, minlength=len(x))
-        index = (flat % self.d_sae).to(torch.int32)
-        value = pre.view(-1)[flat]
-        return count.cpu().numpy(), index.cpu().numpy(), value.cpu().numpy()
+        index = flat % self.d_sae
+        value = dots.view(-1)[flat] + self._b_enc[index]
+        return count.cpu().numpy(), index.to(torch.int32).cpu().numpy(), value.cpu().numpy()
 
     def activation(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """One feature alone on [..., d_in]: float32 [...]."""
@@ -144,11 +146,11 @@ class Sae:
         return norms if w.W_dec_scale is None else norms * w.W_dec_scale
 
 
-def _nonzero(active: torch.Tensor) -> torch.Tensor:
-    """Flat positions of what is true; on the processor numpy's way takes a quarter of torch's."""
-    if active.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(active.numpy()))
-    return active.view(-1).nonzero().squeeze(1)
+def _above(dots: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
+    """Flat positions where a row exceeds the edge; numpy takes a third of torch's time for it."""
+    if dots.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(dots.numpy() > edge.numpy()))
+    return (dots > edge).view(-1).nonzero().squeeze(1)
 
 
 def sae_of(saes: Sequence[Sae], feature: FeatureId) -> Sae:

@@ -90,8 +90,8 @@ def trace(
         for layer, sae in enumerate(saes):
             job.progress(len(saes) + layer, 2 * len(saes), "Encoding the layers")
             acts.append(sae.encode(residual[layer], masked))
-        probs, next_ids = model.logits(hidden[-1]).softmax(-1).topk(_N_NEXT)
-        logprobs = model.logprobs(hidden, ids[0])
+        logprobs, following = model.read_out(hidden, ids[0])
+        probs, next_ids = following.softmax(-1).topk(_N_NEXT)
     result = Trace(
         prompt=request.prompt,
         ids=np.array(all_ids, np.int32),
