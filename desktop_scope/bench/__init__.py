@@ -8,18 +8,28 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 
-def seconds_in_turn(
-    ours: Callable[[], object], other: Callable[[], object], n: int = 7
-) -> tuple[float, float]:
-    """Median seconds of each, run alternately after a warm-up."""
+class InTurn(NamedTuple):
+    """Median seconds of both sides, and the median of ours / other over the pairs of runs."""
+
+    ours: float
+    other: float
+    ratio: float
+
+
+def seconds_in_turn(ours: Callable[[], object], other: Callable[[], object], n: int = 11) -> InTurn:
+    """Time both alternately after a warm-up: what slows the machine down then slows both."""
     ours()
     other()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(n):
-        for work, kept in zip((ours, other), times, strict=True):
-            start = time.perf_counter()
-            work()
-            kept.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
+    pairs = [(_seconds(ours), _seconds(other)) for _ in range(n)]
+    mine, theirs = zip(*pairs, strict=True)
+    ratio = statistics.median(a / b for a, b in pairs)
+    return InTurn(statistics.median(mine), statistics.median(theirs), ratio)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

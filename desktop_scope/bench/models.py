@@ -31,7 +31,9 @@ def plain_model() -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(demo_model(), dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(
+        demo_model(), dtype=torch.float32, attn_implementation="sdpa"
+    ).eval()
 
 
 def prompt_of(engine: Engine, n_tokens: int) -> Prompt:
