@@ -18,6 +18,6 @@ fi
 
 export QT_QPA_PLATFORM=offscreen
 say "No screen here. What lights up in the model:"
-"$bin/desktop-scope" trace "My chihuahua barks at presidents." --chat --top 5
+"$bin/desktop-scope" trace "My chihuahua barks at presidents." --top 5
 "$bin/desktop-scope" screenshot desktop-scope.png
 say "The window is drawn in $PWD/desktop-scope.png"
