@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,12 @@ def load_model(
     job.progress(0, 3, "Reading the tokenizer")
     with no_collection():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            # On a thread of its own: transformers leaves a traceback behind which would hold the
+            # frames above, hence this model, in memory when another one is opened.
+            with ThreadPoolExecutor(1) as pool:
+                tokenizer = pool.submit(
+                    AutoTokenizer.from_pretrained, folder, local_files_only=True
+                ).result()
             job.progress(1, 3, "Reading the weights")
             model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=kind, local_files_only=True, use_safetensors=True
