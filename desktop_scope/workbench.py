@@ -14,7 +14,7 @@ from desktop_scope.engine.requests import (
     Request,
     TracePrompt,
 )
-from desktop_scope.engine.types import Generation, Intervention, ModelInfo
+from desktop_scope.engine.types import Generation, Intervention, Loaded
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled
 from desktop_scope.evidence.requests import (
@@ -73,14 +73,14 @@ class Workbench:
             raise Cancelled
         return self._catalogue
 
-    def _load(self, request: LoadModel, job: Job) -> ModelInfo:
+    def _load(self, request: LoadModel, job: Job) -> Loaded:
         job.progress(0, 0, "Starting the engine")
         import_torch()
         from desktop_scope.library.opening import open_engine
 
         self._engine = None  # two models may not fit side by side
         self._engine = open_engine(request, job)
-        return self._engine.model.info
+        return self._engine.loaded
 
     def _generate(self, request: Generate, job: Job) -> tuple[Generation, ...]:
         """Answers given before are not computed again: the plain one stands while a dial turns."""
@@ -94,5 +94,5 @@ class Workbench:
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.catalogue import Catalogue
 
-        self._catalogue = Catalogue.open(request.pack, self.engine, job)
+        self._catalogue = Catalogue.open(request.source, self.engine, job)
         return self._catalogue.opened()

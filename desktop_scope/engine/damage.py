@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Damage, Floats, Intervention, Prompt
+from desktop_scope.engine.types import Damage, Intervention, Prompt
 from desktop_scope.engine.worker import Job
 
 # Plain statements about unrelated things, as in the demo pack's recipes.
@@ -31,17 +32,16 @@ NEUTRAL_TEXTS = (
 class DamageMeter:
     """Compares next-token distributions with and without interventions on neutral texts."""
 
-    def __init__(self, model: LanguageModel, saes: Sequence[Sae], outlier_norms: Floats) -> None:
+    def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
         self._model = model
         self._saes = saes
-        self._outlier_norms = outlier_norms.tolist()
         self._plain: list[tuple[torch.Tensor, torch.Tensor]] = []  # made when first needed
 
     def measure(self, interventions: tuple[Intervention, ...], job: Job) -> Damage:
         """KL(unsteered || steered) and the change of the log-likelihood, per token."""
         kl = nll = 0.0
         n_tokens = 0
-        steering = Steering(interventions, self._saes, self._outlier_norms, self._model.device)
+        steering = Steering(interventions, self._saes)
         with torch.inference_mode():
             self._plain = self._plain or self._unsteered(job)
             for number, (ids, plain) in enumerate(self._plain):
@@ -58,9 +58,9 @@ class DamageMeter:
         batches = [torch.tensor([ids], device=self._model.device) for ids in texts]
         return [(ids, self._logprobs(ids, {}, job)) for ids in batches]
 
-    def _logprobs(self, ids: torch.Tensor, edits: Mapping[int, Edit], job: Job) -> torch.Tensor:
+    def _logprobs(self, ids: torch.Tensor, edits: Mapping[HookPoint, Edit], job: Job) -> torch.Tensor:
         """[T − 2, vocabulary] before every token but the first two: no SAE encodes position 0."""
-        edits = checked(edits, self._model.info.n_layers, job.check)
+        edits = checked(edits, self._model.parts, job.check)
         hidden = self._model.hidden(ids, edits, use_cache=False)
         return self._model.logits(hidden[0, 1:-1]).log_softmax(-1)
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-import numpy as np
 import torch
 
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
 from desktop_scope.engine.damage import DamageMeter
+from desktop_scope.engine.feature_names import infos_of
+from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import Generate, MeasureDamage, ProbeFeature, TracePrompt
 from desktop_scope.engine.sae import Sae, sae_of
+from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import (
     Damage,
     Generation,
     Intervention,
     LensRow,
+    Loaded,
     Probe,
     Prompt,
     Trace,
@@ -29,29 +32,34 @@ from desktop_scope.errors import Cancelled, ScopeError
 
 
 class Engine:
-    """A loaded model with an SAE on resid_post of every layer.
+    """A loaded model with any number of SAEs that read it.
 
     The methods that take a Job run on one thread, one after another. ``lens`` and the decoders
     are only ever read, so lookups may use them from another thread.
 
-    Args:
-        outlier_norms: Residual norm of every layer above which a token is not encoded.
+    Attributes:
+        saes: In the order in which a forward pass reaches what they read.
+        infos: What is to be said of each SAE.
     """
 
-    def __init__(
-        self, model: LanguageModel, saes: Sequence[Sae], outlier_norms: Sequence[float]
-    ) -> None:
-        _check_fit(model, saes)
+    def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
+        for sae in saes:
+            check_fit(model, sae.weights)
         self.model = model
-        self.saes = tuple(saes)
+        self.saes = tuple(sorted(saes, key=_place))
+        self.infos = infos_of([sae.weights for sae in self.saes])
         self.lens = Lens(model)
-        self._outlier_norms = np.array(outlier_norms, np.float32)
-        self._meter = DamageMeter(model, self.saes, self._outlier_norms)
+        self._meter = DamageMeter(model, self.saes)
         self._last: tuple[Trace, torch.Tensor] | None = None
 
+    @property
+    def loaded(self) -> Loaded:
+        """What is open, for people."""
+        return Loaded(self.model.info, self.infos)
+
     def trace(self, request: TracePrompt, job: Job) -> Trace:
-        """Features of a text at every layer."""
-        self._last = tracing.trace(self.model, self.saes, self._outlier_norms, request, job)
+        """Features of a text in every SAE."""
+        self._last = tracing.trace(self.model, self.saes, request, job)
         return self._last[0]
 
     def generate(
@@ -61,7 +69,7 @@ class Engine:
         known: Mapping[tuple[Intervention, ...], Generation] = MappingProxyType({}),
     ) -> tuple[Generation, ...]:
         """One answer per run, but for the runs whose answers are known."""
-        return generation.generate(self.model, self.saes, self._outlier_norms, request, job, known)
+        return generation.generate(self.model, self.saes, request, job, known)
 
     def damage(self, request: MeasureDamage, job: Job) -> Damage:
         """What interventions cost on neutral texts."""
@@ -72,10 +80,25 @@ class Engine:
         sae = sae_of(self.saes, request.feature)
         ids = self.model.encode(Prompt(request.text, chat=False)).ids
         values, masked = tracing.probe(
-            self.model, sae, request.feature.index, ids, self._outlier_norms, job
+            self.model, self.saes, sae, request.feature.index, ids, job
         )
         texts = tuple(self.model.texts[i] for i in ids)
         return Probe(request.feature, request.text, texts, values, masked)
+
+    def direction(self, feature: FeatureId) -> torch.Tensor | None:
+        """What a feature does to the residual stream, [d_model] float32 on the CPU.
+
+        The sum over the layers that a cross-layer transcoder adds to; the last layer of a
+        crosscoder. None where it writes something that is not in the stream's own directions.
+        """
+        sae = sae_of(self.saes, feature)
+        if sae.in_stream:
+            return sae.decoder_row(feature.index)
+        sites = {point.site for point in sae.weights.writes}
+        rows = sae.decoder_row(feature.index).view(len(sae.weights.writes), -1)
+        if sites <= {Site.MLP_OUT, Site.ATTN_OUT}:
+            return rows.sum(0)
+        return rows[-1] if sites <= {Site.RESID_PRE, Site.RESID_MID, Site.RESID_POST} else None
 
     def logit_lens(self, trace: Trace, token: int) -> tuple[LensRow, ...]:
         """What every layer would say next at one token.
@@ -89,18 +112,37 @@ class Engine:
         return self.lens.read(last[1][:, token])
 
 
-def _check_fit(model: LanguageModel, saes: Sequence[Sae]) -> None:
-    info = model.info
-    wrong = [sae for sae in saes if sae.d_in != info.d_model]
-    if len(saes) != info.n_layers or wrong:
-        widths = sorted({sae.d_in for sae in saes})
-        raise ScopeError(
-            f"These SAEs ({len(saes)} layers, d_in {widths}) are not for {info.id} "
-            f"({info.n_layers} layers, d_model {info.d_model}).",
-            "Choose the pack that was made for this model.",
-        )
-    if [sae.layer for sae in saes] != list(range(len(saes))):
-        raise ScopeError(
-            f"The SAEs are of the layers {[sae.layer for sae in saes]}, not one for each layer.",
-            "The pack may be damaged: get it again.",
-        )
+def _place(sae: Sae) -> tuple[HookPoint, HookPoint, int, str]:
+    weights = sae.weights
+    return weights.reads[0], weights.writes[0], weights.d_sae, weights.name
+
+
+def check_fit(model: LanguageModel, weights: SaeWeights) -> None:
+    """Whether a model has the hooks of an SAE, in the right width.
+
+    Raises:
+        ScopeError: It has not; says what does not fit.
+    """
+    info, parts = model.info, model.parts
+    for points, width in ((weights.reads, weights.d_in), (weights.writes, weights.d_out)):
+        deepest = max(point.layer for point in points)
+        if deepest >= info.n_layers:
+            raise ScopeError(
+                f"{weights.name} is for layer {deepest}; {info.id} has the layers 0 to "
+                f"{info.n_layers - 1}.",
+                "Open it with the model that it was made for.",
+            )
+        for point in points:
+            if point.site not in parts.sites():
+                raise ScopeError(
+                    f"{weights.name} needs {point}, a place that {info.architecture} does not have "
+                    "or that Desktop Scope does not know.",
+                    "Open it with the model that it was made for.",
+                )
+        there = sum(parts.width(point.site) for point in points)
+        if there != width:
+            raise ScopeError(
+                f"{weights.name} works on {width} numbers at {points[0]}, where {info.id} has "
+                f"{there}.",
+                "Open it with the model that it was made for.",
+            )

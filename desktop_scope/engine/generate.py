@@ -14,7 +14,7 @@ from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import Generate
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Floats, Generation, Intervention, Prompt, Sampling
+from desktop_scope.engine.types import Generation, Intervention, Prompt, Sampling
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
@@ -41,7 +41,7 @@ class Answer:
         self._model = model
         self._sampling = sampling
         self._steering = steering
-        self._edits = checked(steering.edits(), model.info.n_layers, job.check)
+        self._edits = checked(steering.edits(), model.parts, job.check)
         self._cache = model.new_cache()
         self._pending = self._seen = prompt_ids
         self._dice = torch.Generator(prompt_ids.device).manual_seed(sampling.seed)
@@ -102,7 +102,6 @@ def _check_sampling(sampling: Sampling) -> None:
 def generate(
     model: LanguageModel,
     saes: Sequence[Sae],
-    outlier_norms: Floats,
     request: Generate,
     job: Job,
     known: Mapping[tuple[Intervention, ...], Generation],
@@ -122,7 +121,7 @@ def generate(
     prompt_ids = torch.tensor([model.encode(request.prompt).ids], device=model.device)
 
     def begin(run: tuple[Intervention, ...]) -> Answer:
-        steering = Steering(run, saes, outlier_norms.tolist(), model.device)
+        steering = Steering(run, saes)
         return Answer(model, prompt_ids, steering, request.sampling, job)
 
     answers = {run: begin(run) for run in request.runs if run not in known}

@@ -23,14 +23,26 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What is open: a model and SAEs that read it.
+
+    Attributes:
+        model: A folder or a GGUF file; None takes the model of the pack among ``saes``.
+        saes: SAE files, folders of them, and packs.
+    """
+
+    saes: tuple[Path, ...] = ()
+    model: Path | None = None
+
+
+@dataclass(frozen=True)
 class LoadModel(Request):
-    """Open a pack: its model, made ready for this device, and its SAEs."""
+    """Open a model, make it ready for this device, and open its SAEs."""
 
     kind = "load"
-    replaces = frozenset({"load", "trace", "generate", "probe", "damage"})
+    replaces = frozenset({"load", "trace", "generate", "probe", "damage", "check"})
 
-    pack: Path
-    gguf: Path | None = None  # the pack's model, where the user knows better than we
+    source: Source
     device: str = "auto"
     dtype: str = "auto"
     spare_cores: int = 0  # cores left to others: 1 while a window must stay fluid
@@ -39,7 +51,7 @@ class LoadModel(Request):
 
 @dataclass(frozen=True)
 class TracePrompt(Request):
-    """Run a text once and encode every layer."""
+    """Run a text once and encode it with every open SAE."""
 
     kind = "trace"
     replaces = frozenset({"trace"})

@@ -1,97 +1,126 @@
-"""A sparse autoencoder on one hook of the model: encode, decode, and its decoder's geometry."""
+"""A sparse autoencoder on hooks of the model: encode, decode, and its decoder's geometry.
+
+The equations are those of ``sae_weights``.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import embedding_bag
 
+from desktop_scope.engine.hook_points import Site
 from desktop_scope.engine.packed import PackedLinear
+from desktop_scope.engine.sae_weights import Architecture, DecoderNorm, InputNorm, SaeWeights
 from desktop_scope.engine.types import Bools, FeatureActs, FeatureId, Floats
 from desktop_scope.errors import ScopeError
 
 _ROWS_AT_ONCE = 512  # bounds the dense [tokens, d_sae] block, whatever the prompt's length
-
-
-@dataclass(frozen=True, eq=False)
-class SaeWeights:
-    """An SAE as read from disk: rows are features; int8 rows carry one scale each.
-
-    Attributes:
-        W_enc: [d_sae, d_in] int8 or float.
-        W_enc_scale: [d_sae] float32, or None when W_enc is float.
-        W_dec: [d_sae, d_in] int8 or float.
-        W_dec_scale: [d_sae] float32, or None when W_dec is float.
-        b_enc: [d_sae] float32.
-        b_dec: [d_in] float32.
-        threshold: [d_sae] float32; a feature is active strictly above it.
-        prefixes: Nested widths (Matryoshka), ascending; the last is d_sae.
-    """
-
-    hook_name: str
-    layer: int
-    architecture: str
-    W_enc: torch.Tensor
-    W_enc_scale: torch.Tensor | None
-    W_dec: torch.Tensor
-    W_dec_scale: torch.Tensor | None
-    b_enc: torch.Tensor
-    b_dec: torch.Tensor
-    threshold: torch.Tensor
-    prefixes: tuple[int, ...]
+_EPS = 1e-5  # of layer_norm, outside the root as SAELens has it
+_NOT_IN_STREAM = {Site.Z, Site.LN2_NORMALIZED, Site.MLP_IN}
 
 
 def _floats(rows: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
-    """Rows in float32, scaled."""
+    """Rows in float32, scaled; the same memory where nothing is to be done."""
     rows = rows.float()
     return rows if scale is None else rows * scale[:, None]
 
 
 class Sae:
-    """A JumpReLU SAE ready to run: ``f = pre · (pre > threshold)``, ``pre = x W_encᵀ + b_enc``.
+    """An SAE or transcoder ready to run.
 
-    The encoder is unpacked to float32 on the model's device; the decoder stays as on disk and is
-    unpacked by the row.
+    The encoder is float32 on the model's device, or stays where it was mapped and is brought
+    there for every text (``streamed``). The decoder stays as on disk and is unpacked by the row.
 
     Args:
         weights: As read from disk.
-        device: Where the model's residual stream is.
+        device: Where the activations are.
         packed: Keep the encoder in oneDNN's layout.
+        streamed: The device is too small for the encoder.
+        outlier_norm: Tokens whose activations are longer are not encoded.
+
+    Raises:
+        ScopeError: The weights hold NaN or infinity.
     """
 
-    def __init__(self, weights: SaeWeights, device: torch.device, packed: bool) -> None:
-        self.layer = weights.layer
-        self.hook_name = weights.hook_name
-        self.prefixes = weights.prefixes
+    def __init__(
+        self,
+        weights: SaeWeights,
+        device: torch.device,
+        packed: bool = False,
+        streamed: bool = False,
+        outlier_norm: float = math.inf,
+    ) -> None:
+        self.weights = weights
+        self.device = device
+        self.outlier_norm = outlier_norm
         self.d_sae, self.d_in = weights.W_enc.shape
-        self._weights = weights
-        self._threshold = weights.threshold.to(device)
-        self._b_enc = weights.b_enc.to(device)
+        w, one = weights, torch.ones(())
+        rescale = w.decoder_norm is DecoderNorm.RESCALE
+        norms = self._decoder_norms if w.decoder_norm is not DecoderNorm.IGNORE else one
+        scale = w.W_enc_scale
+        if rescale:
+            scale = norms if scale is None else scale * norms
+        encoder = _floats(w.W_enc, scale)
+        self._check_finite(encoder)
+        # x is not centred on b_dec: that is moved into the bias, once.
+        bias = -(encoder @ w.b_dec.float()) if w.subtract_b_dec else torch.zeros(self.d_sae)
+        gate_bias = None
+        if w.gate is not None:
+            gate_bias, magnitude = w.gate.b_gate.float() + bias, w.gate.r_mag.float().exp()
+            self._magnitude = magnitude.to(device)
+            bias = bias * magnitude + w.gate.b_mag.float()
+        elif w.b_enc is not None:
+            bias = bias + w.b_enc.float() * (norms if rescale else one)
+        threshold = torch.zeros(self.d_sae)
+        if w.threshold is not None:
+            select = w.decoder_norm is DecoderNorm.SELECT
+            threshold = (w.threshold.float() / (norms if select else one)).clamp(min=0)
         # Added to the whole dense block, the bias would take a quarter of the time of encoding; so
         # it is taken off the threshold, and added only where a feature is active.
-        self._edge = self._threshold - self._b_enc
-        encoder = _floats(weights.W_enc, weights.W_enc_scale).to(device)
-        self._encoder: nn.Module
+        self._bias = bias.to(device)
+        self._threshold = threshold.to(device)
+        self._edge = (threshold - bias if gate_bias is None else -gate_bias).to(device)
+        select = w.k is not None and w.decoder_norm is DecoderNorm.SELECT
+        self._selection = norms.to(device) if select else None
+        self._scale = scale
+        self._encoder = None if streamed else self._linear(encoder, packed)
+
+    def _linear(self, encoder: torch.Tensor, packed: bool) -> nn.Module:
         if packed:
-            self._encoder = PackedLinear(encoder)
-        else:
-            self._encoder = nn.Linear(self.d_in, self.d_sae, bias=False, device="meta")
-            self._encoder.weight = nn.Parameter(encoder, requires_grad=False)
+            return PackedLinear(encoder)
+        linear = nn.Linear(self.d_in, self.d_sae, bias=False, device="meta")
+        linear.weight = nn.Parameter(encoder.to(self.device), requires_grad=False)
+        return linear
+
+    def _check_finite(self, encoder: torch.Tensor) -> None:
+        w = self.weights
+        parts = (w.b_enc, w.b_dec, w.threshold, w.W_enc_scale, w.W_dec_scale, w.W_skip)
+        for part in (encoder, *(w.gate or ()), *parts):
+            # A sum is finite only when all of it is; it needs no memory.
+            if part is not None and not part.sum(dtype=torch.float32).isfinite():
+                raise ScopeError(
+                    f"The SAE {w.name} holds NaN or infinity.",
+                    "The file may be damaged: get it again.",
+                )
+
+    # ---- encoding
 
     def encode(self, x: torch.Tensor, masked: Bools) -> FeatureActs:
         """Encode one text.
 
         Args:
-            x: [T, d_in] residual stream.
+            x: [T, d_in] activations; those of several hooks one after another.
             masked: [T] tokens that are not encoded.
         """
         kept = np.flatnonzero(~masked)
         x = x[torch.from_numpy(kept).to(x.device)] if len(kept) < len(masked) else x
-        blocks = [self._sparse(block.float()) for block in torch.split(x, _ROWS_AT_ONCE)]
+        blocks = [self._sparse(block) for block in torch.split(x, _ROWS_AT_ONCE)]
         counts = np.zeros(len(masked), np.int32)
         counts[kept] = np.concatenate([count for count, _, _ in blocks])
         return FeatureActs(
@@ -102,46 +131,159 @@ class Sae:
 
     def _sparse(self, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Active features of [n, d_in]: how many per row, which, how strongly."""
-        dots = self._encoder(x)
-        flat = _above(dots, self._edge)
-        count = torch.bincount(flat // self.d_sae, minlength=len(x))
+        dots = self._dots(x)
+        flat = self._active(dots)
         index = flat % self.d_sae
-        value = dots.view(-1)[flat] + self._b_enc[index]
+        value = self._values(dots.view(-1)[flat], index)
+        if self.weights.architecture is Architecture.GATED:
+            flat, index, value = flat[value > 0], index[value > 0], value[value > 0]
+        count = torch.bincount(flat // self.d_sae, minlength=len(x))
         return count.cpu().numpy(), index.to(torch.int32).cpu().numpy(), value.cpu().numpy()
+
+    def _dots(self, x: torch.Tensor) -> torch.Tensor:
+        """[n, d_in] → x·W_encᵀ after the input's normalisation, [n, d_sae]."""
+        x = self._normalised(x)[0]
+        if self._encoder is None:
+            scale = None if self._scale is None else self._scale.to(x.device)
+            return x @ _floats(self.weights.W_enc.to(x.device), scale).T
+        return self._encoder(x)  # type: ignore[no-any-return]
+
+    def _values(self, dots: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Activations of chosen features from their dot products."""
+        if self.weights.gate is not None:
+            return (dots * self._magnitude[index] + self._bias[index]).relu()
+        return dots + self._bias[index]
+
+    def _active(self, dots: torch.Tensor) -> torch.Tensor:
+        """Flat positions of the active features of [n, d_sae], ascending."""
+        match self.weights.architecture:
+            case Architecture.TOPK | Architecture.ABSTOPK | Architecture.GROUPMAX:
+                return self._chosen(dots + self._bias)
+            case _:
+                return _above(dots, self._edge)
+
+    def _chosen(self, h: torch.Tensor) -> torch.Tensor:
+        """What a fixed number per row leaves of [n, d_sae]."""
+        k, kind = self.weights.k, self.weights.architecture
+        assert k is not None
+        if self._selection is not None:
+            h = h * self._selection
+        rank = h.abs() if kind is Architecture.ABSTOPK else h.relu()
+        start = torch.arange(len(h), device=h.device)[:, None] * self.d_sae
+        if kind is Architecture.GROUPMAX:
+            best, place = rank.view(len(h), k, -1).max(-1)
+            place = place + torch.arange(k, device=h.device) * (self.d_sae // k)
+        else:
+            best, place = rank.topk(min(k, self.d_sae), sorted=False)
+        return (start + place)[best > 0].sort().values
+
+    def _normalised(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """[..., d_in] → what the encoder sees, and shift and scale that undo it, [..., d_in or 1].
+
+        ``x = normalised · scale + shift``.
+        """
+        w, x = self.weights, x.float()
+        if not w.centred and w.norm is InputNorm.NONE:
+            return x, x.new_zeros(()), x.new_ones(())
+        shift, scale = torch.zeros_like(x), x.new_ones(())
+        if w.centred:
+            parts = x.unflatten(-1, (len(w.reads), -1))
+            shift = (parts.mean(-1, keepdim=True) + torch.zeros_like(parts)).flatten(-2)
+            x = x - shift
+        if w.norm is InputNorm.LAYER_NORM:
+            mean = x.mean(-1, keepdim=True)
+            scale = (x - mean).std(-1, keepdim=True) + _EPS
+            return (x - mean) / scale, shift + mean, scale - _EPS
+        if w.norm is InputNorm.CONSTANT_NORM_RESCALE:
+            scale = x.norm(dim=-1, keepdim=True) / math.sqrt(self.d_in)
+        return x / scale, shift, scale
 
     def activation(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """One feature alone on [..., d_in]: float32 [...]."""
-        w = self._weights
-        scale = None if w.W_enc_scale is None else w.W_enc_scale[index : index + 1]
+        w = self.weights
+        if w.k is not None:  # the others decide whether it is active
+            flat = x.reshape(-1, x.shape[-1])
+            dots = self._dots(flat)
+            chosen = torch.zeros(dots.numel(), dtype=torch.bool, device=dots.device)
+            chosen[self._active(dots)] = True
+            values = dots[:, index] + self._bias[index]
+            return torch.where(chosen.view_as(dots)[:, index], values, 0.0).view(x.shape[:-1])
+        one = torch.tensor(index, device=self.device)
+        scale = None if self._scale is None else self._scale[index : index + 1]
         row = _floats(w.W_enc[index : index + 1], scale)[0].to(x.device)
-        pre = x.float() @ row + w.b_enc[index].to(x.device)
-        return torch.where(pre > self._threshold[index], pre, 0.0)
+        dots = self._normalised(x)[0] @ row
+        return torch.where(dots > self._edge[index], self._values(dots, one), 0.0)
+
+    # ---- decoding
+
+    def decode(self, acts: FeatureActs, x: torch.Tensor) -> torch.Tensor:
+        """What the features of a text amount to.
+
+        Args:
+            acts: Features of T tokens.
+            x: [T, d_in] the activations that were encoded: they carry the normalisation.
+
+        Returns:
+            The reconstruction of what is written, [T, d_out] float32 on x's device.
+        """
+        w = self.weights
+        index, place = np.unique(acts.indices, return_inverse=True)
+        rows = self.decoder_rows(index).to(x.device)
+        if w.decoder_norm is DecoderNorm.RESCALE:
+            rows = rows / self._decoder_norms[torch.from_numpy(index).long()].to(x.device)[:, None]
+        if not len(index):
+            rows, place = torch.zeros(1, w.d_out, device=x.device), place[:0]
+        y = embedding_bag(
+            torch.from_numpy(place.astype(np.int64)).to(x.device),
+            rows,
+            torch.from_numpy(acts.indptr[:-1].astype(np.int64)).to(x.device),
+            mode="sum",
+            per_sample_weights=torch.from_numpy(acts.values.copy()).to(x.device),
+        )
+        _, shift, scale = self._normalised(x)
+        y = (y + w.b_dec.float().to(x.device)) * scale + shift
+        return y if w.W_skip is None else y + x.float() @ w.W_skip.float().to(x.device)
+
+    def decoder_rows(self, index: np.ndarray) -> torch.Tensor:
+        """What some features write per unit of activation, [n, d_out] float32 on the CPU."""
+        w, at = self.weights, torch.from_numpy(np.asarray(index, np.int64))
+        return _floats(w.W_dec[at], None if w.W_dec_scale is None else w.W_dec_scale[at])
 
     def decoder_row(self, index: int) -> torch.Tensor:
-        """The direction that a feature writes, [d_in] float32 on the CPU."""
-        w = self._weights
-        scale = None if w.W_dec_scale is None else w.W_dec_scale[index : index + 1]
-        return _floats(w.W_dec[index : index + 1], scale)[0]
+        """The direction that a feature writes per unit of activation, [d_out] float32, CPU.
+
+        Of a SAE that rescales its activations, the stored row is divided by its length.
+        """
+        row = self.decoder_rows(np.array([index]))[0]
+        if self.weights.decoder_norm is DecoderNorm.RESCALE:
+            return row / row.norm()
+        return row
+
+    @property
+    def in_stream(self) -> bool:
+        """Whether its decoder rows are directions of the residual stream itself."""
+        writes = self.weights.writes
+        return len(writes) == 1 and writes[0].site not in _NOT_IN_STREAM
 
     def decoder_dots(self, direction: torch.Tensor) -> torch.Tensor:
-        """Every decoder row · a direction [d_in]: float32 [d_sae] on the CPU."""
-        w = self._weights
+        """Every decoder row · a direction [d_out]: float32 [d_sae] on the CPU."""
+        w = self.weights
         dots = w.W_dec.float() @ direction
         return dots if w.W_dec_scale is None else dots * w.W_dec_scale
 
     def cosines(self, direction: torch.Tensor) -> Floats:
-        """Cosine of every decoder row with a direction [d_in]: [d_sae]."""
+        """Cosine of every decoder row with a direction [d_out]: [d_sae]."""
         cosines = self.decoder_dots(direction) / (self._decoder_norms * direction.norm())
-        return cosines.numpy()  # type: ignore[no-any-return]
+        return cosines.nan_to_num_().numpy()  # type: ignore[no-any-return]
 
     def decoder_spread(self, covariance: torch.Tensor) -> torch.Tensor:
-        """Standard deviation √(d·C·d) of every decoder row d under C [d_in, d_in]: [d_sae]."""
-        rows = _floats(self._weights.W_dec, self._weights.W_dec_scale)
+        """Standard deviation √(d·C·d) of every decoder row d under C [d_out, d_out]: [d_sae]."""
+        rows = _floats(self.weights.W_dec, self.weights.W_dec_scale)
         return (rows @ covariance).mul(rows).sum(1).sqrt()
 
     @cached_property
     def _decoder_norms(self) -> torch.Tensor:
-        w = self._weights
+        w = self.weights
         norms: torch.Tensor = w.W_dec.float().norm(dim=1)
         return norms if w.W_dec_scale is None else norms * w.W_dec_scale
 
@@ -159,10 +301,12 @@ def sae_of(saes: Sequence[Sae], feature: FeatureId) -> Sae:
     Raises:
         ScopeError: There is no such feature.
     """
-    layer, index = feature
-    if not (0 <= layer < len(saes) and 0 <= index < saes[layer].d_sae):
+    slot, index = feature
+    if not 0 <= slot < len(saes):
+        raise ScopeError(f"There is no SAE number {slot}.", f"{len(saes)} SAEs are open.")
+    if not 0 <= index < saes[slot].d_sae:
         raise ScopeError(
-            f"There is no feature {feature}.",
-            f"Layers go from 0 to {len(saes) - 1}, features to {saes[0].d_sae - 1}.",
+            f"There is no feature {index} in this SAE.",
+            f"Its features go from 0 to {saes[slot].d_sae - 1}.",
         )
-    return saes[layer]
+    return saes[slot]

@@ -1,13 +1,14 @@
-"""Prompt → features at every layer, in one forward pass."""
+"""Prompt → features of every open SAE, in one forward pass."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from desktop_scope.engine.hook_points import HookPoint, resid_post
 from desktop_scope.engine.hooks import Edit
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
@@ -20,60 +21,108 @@ from desktop_scope.errors import ScopeError
 _N_NEXT = 10
 
 
-def residuals_of(
+class Activations:
+    """What a text's forward pass left at the hooks that somebody reads.
+
+    Attributes:
+        residual: resid_post of every layer, [L, T, d_model] in the model's type.
+        hidden: After the final norm, [T, d_model].
+    """
+
+    def __init__(self, residual: torch.Tensor, hidden: torch.Tensor) -> None:
+        self.residual = residual
+        self.hidden = hidden
+        self.at: dict[HookPoint, torch.Tensor] = {}
+
+    def read_by(self, sae: Sae) -> torch.Tensor:
+        """What an SAE encodes, [T, d_in]."""
+        reads = sae.weights.reads
+        return self.at[reads[0]] if len(reads) == 1 else self.side_by_side(reads)
+
+    def side_by_side(self, points: Sequence[HookPoint]) -> torch.Tensor:
+        """Several hooks one after another, [T, sum of widths]."""
+        first = self.at[points[0]]
+        return torch.cat([self.at[point].to(first.device) for point in points], dim=-1)
+
+
+def run(
     model: LanguageModel,
     ids: torch.Tensor,
+    points: Sequence[HookPoint],
     job: Job,
     steering: Steering | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
+    on_layer: Callable[[int], None] | None = None,
+) -> Activations:
     """Run a text once.
 
     Args:
         ids: [1, T].
-        steering: Applied before a layer's stream is read.
-
-    Returns:
-        resid_post [L, T, d_model] in the model's type; hidden [T, d_model] after the final norm.
+        points: The hooks to keep, beside resid_post of every layer.
+        steering: Applied before a hook is read.
+        on_layer: Told each layer as it is done.
     """
     n_layers = len(model.parts.blocks)
     dtype = model.W_U.dtype
     residual = torch.empty(n_layers, ids.shape[1], model.d_model, dtype=dtype, device=ids.device)
+    kept = Activations(residual, residual)
     changes = steering.edits() if steering else {}
 
-    def edit_of(layer: int) -> Edit:
-        def edit(hidden: torch.Tensor) -> torch.Tensor | None:
-            job.progress(layer, 2 * n_layers, "Reading the prompt")
-            changed = changes[layer](hidden) if layer in changes else None
-            residual[layer] = (hidden if changed is None else changed)[0]
+    def edit_of(point: HookPoint) -> Edit:
+        change, stream = changes.get(point), point == resid_post(point.layer)
+
+        def edit(x: torch.Tensor) -> torch.Tensor | None:
+            changed = change(x) if change else None
+            now = (x if changed is None else changed)[0]
+            if stream:
+                residual[point.layer] = now
+                kept.at[point] = residual[point.layer]
+                if on_layer:
+                    on_layer(point.layer)
+            elif point in wanted:
+                # A copy: some modules go on computing in place.
+                kept.at[point] = now.clone()
+            job.check()
             return changed
 
         return edit
 
-    hidden = model.hidden(ids, {i: edit_of(i) for i in range(n_layers)}, use_cache=False)
-    return residual, hidden[0]
+    wanted = set(points)
+    every = wanted | changes.keys() | {resid_post(layer) for layer in range(n_layers)}
+    edits = {point: edit_of(point) for point in sorted(every)}
+    kept.hidden = model.hidden(ids, edits, use_cache=False)[0]
+    return kept
 
 
-def mask_of(residual_norm: Floats, outlier_norms: Floats) -> Bools:
-    """Tokens that are not encoded: position 0, and outliers at any layer; [L, T] → [T]."""
-    masked: Bools = np.logical_or.reduce(residual_norm > outlier_norms[:, None], axis=0)
+def hooks_of(saes: Sequence[Sae]) -> list[HookPoint]:
+    """Every hook that an SAE reads."""
+    return sorted({point for sae in saes for point in sae.weights.reads})
+
+
+def mask_of(saes: Sequence[Sae], kept: Activations) -> Bools:
+    """Tokens that no SAE encodes: position 0, and outliers of any of them; [T]."""
+    masked = np.zeros(len(kept.hidden), bool)
     masked[:1] = True
+    for sae in saes:
+        if sae.outlier_norm < np.inf:
+            norm = kept.read_by(sae).float().norm(dim=-1)
+            masked |= (norm > sae.outlier_norm).cpu().numpy()
     return masked
 
 
-def trace(
-    model: LanguageModel,
-    saes: Sequence[Sae],
-    outlier_norms: Floats,
-    request: TracePrompt,
-    job: Job,
-) -> tuple[Trace, torch.Tensor]:
-    """Encode a text at every layer.
+def own_mask(sae: Sae, masked: Bools) -> Bools:
+    """Tokens that one SAE does not encode; [T]."""
+    if sae.weights.skip_positions <= 1:
+        return masked
+    return masked | (np.arange(len(masked)) < sae.weights.skip_positions)
 
-    Args:
-        outlier_norms: [L] residual norm above which a token is not encoded.
+
+def trace(
+    model: LanguageModel, saes: Sequence[Sae], request: TracePrompt, job: Job
+) -> tuple[Trace, torch.Tensor]:
+    """Encode a text with every SAE.
 
     Returns:
-        The trace, and the residual stream [L, T, d_model] that it was read from.
+        The trace, and the residual stream [L, T, d_model] of its forward pass.
     """
     start = time.perf_counter()
     prompt = model.encode(request.prompt)
@@ -81,16 +130,23 @@ def trace(
     if len(all_ids) > model.info.context:
         raise ScopeError("Prompt and answer are longer than the context.", "Shorten the prompt.")
     ids = torch.tensor([all_ids], device=model.device)
-    steering = Steering(request.interventions, saes, outlier_norms.tolist(), model.device)
+    steering = Steering(request.interventions, saes)
+    steps = model.info.n_layers + len(saes)
     with torch.inference_mode():
-        residual, hidden = residuals_of(model, ids, job, steering)
-        norms = residual.float().norm(dim=-1).cpu().numpy()
-        masked = mask_of(norms, outlier_norms)
+        kept = run(
+            model,
+            ids,
+            hooks_of(saes),
+            job,
+            steering,
+            lambda layer: job.progress(layer, steps, "Reading the prompt"),
+        )
+        masked = mask_of(saes, kept)
         acts: list[FeatureActs] = []
-        for layer, sae in enumerate(saes):
-            job.progress(len(saes) + layer, 2 * len(saes), "Encoding the layers")
-            acts.append(sae.encode(residual[layer], masked))
-        logprobs, following = model.read_out(hidden, ids[0])
+        for sae in saes:
+            job.progress(model.info.n_layers + len(acts), steps, "Encoding the layers")
+            acts.append(sae.encode(kept.read_by(sae).to(sae.device), own_mask(sae, masked)))
+        logprobs, following = model.read_out(kept.hidden, ids[0])
         probs, next_ids = following.softmax(-1).topk(_N_NEXT)
     result = Trace(
         prompt=request.prompt,
@@ -101,29 +157,24 @@ def trace(
         n_prompt=len(prompt.ids),
         acts=tuple(acts),
         logprobs=logprobs,
-        residual_norm=norms,
+        residual_norm=kept.residual.float().norm(dim=-1).cpu().numpy(),
         next_ids=next_ids.cpu().numpy().astype(np.int32),
         next_texts=tuple(model.texts[i] for i in next_ids.tolist()),
         next_probs=probs.cpu().numpy(),
         seconds=time.perf_counter() - start,
         interventions=request.interventions,
     )
-    return result, residual
+    return result, kept.residual
 
 
 def probe(
-    model: LanguageModel,
-    sae: Sae,
-    index: int,
-    ids: list[int],
-    outlier_norms: Floats,
-    job: Job,
+    model: LanguageModel, saes: Sequence[Sae], sae: Sae, index: int, ids: list[int], job: Job
 ) -> tuple[Floats, Bools]:
     """One feature on one text: activations [T] and mask [T]."""
     with torch.inference_mode():
         tokens = torch.tensor([ids], device=model.device)
-        residual, _ = residuals_of(model, tokens, job)
-        masked = mask_of(residual.float().norm(dim=-1).cpu().numpy(), outlier_norms)
-        values = sae.activation(residual[sae.layer], index).cpu().numpy()
+        kept = run(model, tokens, hooks_of(saes), job)
+        masked = own_mask(sae, mask_of(saes, kept))
+        values = sae.activation(kept.read_by(sae).to(sae.device), index).cpu().numpy()
     values[masked] = 0.0
     return values, masked

@@ -1,7 +1,7 @@
 """What the engine answers with: frozen values over read-only numpy arrays.
 
-Shapes: L layers, T tokens, N features of one SAE (d_sae). Activations are in units of the
-residual stream where decoder rows have unit norm.
+Shapes: L layers, S open SAEs, T tokens, N features of one SAE (d_sae). Activations are in units of
+the residual stream where decoder rows have unit norm.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from desktop_scope.errors import ScopeError
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -28,21 +26,10 @@ def _lock(value: object) -> None:
 
 
 class FeatureId(NamedTuple):
-    """One feature of the SAE at one layer, written ``17/3988``."""
+    """One feature: the place of its SAE among those open, and its number there."""
 
-    layer: int
+    sae: int
     index: int  # type: ignore[assignment]  # tuple's own method of that name is not missed
-
-    def __str__(self) -> str:
-        return f"{self.layer}/{self.index}"
-
-    @classmethod
-    def parse(cls, text: str) -> FeatureId:
-        """Read ``LAYER/INDEX``; raises ScopeError when it is not that."""
-        layer, slash, index = text.strip().partition("/")
-        if not (slash and layer.isdecimal() and index.isdecimal()):
-            raise ScopeError(f"“{text}” is not a feature.", "Write it as LAYER/INDEX: 17/3988.")
-        return cls(int(layer), int(index))
 
 
 @dataclass(frozen=True)
@@ -103,15 +90,15 @@ class Intervention:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What one text lit up, at every layer."""
+    """What one text lit up, in every open SAE."""
 
     prompt: Prompt
     ids: Ints  # [T]
     texts: tuple[str, ...]  # [T] readable, one per token
-    masked: Bools  # [T] not encoded: position 0 and outliers
+    masked: Bools  # [T] not encoded by any SAE: position 0 and outliers
     own: Bools  # [T] the user's text and the answer, not the template around them
     n_prompt: int  # tokens before the answer; T when there is no answer
-    acts: tuple[FeatureActs, ...]  # [L]
+    acts: tuple[FeatureActs, ...]  # [S]
     logprobs: Floats  # [T] log p(token | tokens before), nats; nan at 0
     residual_norm: Floats  # [L, T]
     next_ids: Ints  # [K] likeliest tokens after the last one
@@ -122,11 +109,6 @@ class Trace:
 
     def __post_init__(self) -> None:
         _lock(self)
-
-    @property
-    def n_layers(self) -> int:
-        """L."""
-        return len(self.acts)
 
     @property
     def n_tokens(self) -> int:
@@ -191,6 +173,35 @@ class LensRow:
 
 
 @dataclass(frozen=True)
+class SaeInfo:
+    """One open SAE, in words and numbers for people.
+
+    Attributes:
+        id: Tells it from others of its layer, such as ``mlp_out-65k``; empty when it is alone.
+        hook_name: What it reads; of several hooks, the first.
+        hook_out: What it reconstructs; of several hooks, the first.
+        prefixes: Nested widths (Matryoshka).
+    """
+
+    id: str
+    name: str
+    format: str
+    architecture: str
+    layer: int
+    hook_name: str
+    hook_out: str
+    d_in: int
+    d_sae: int
+    prefixes: tuple[int, ...] = ()
+    declared_l0: float | None = None
+
+    @property
+    def place(self) -> str:
+        """``17``, or ``mlp_out:17`` where a layer has several."""
+        return f"{self.id}:{self.layer}" if self.id else str(self.layer)
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """What is loaded, in words and numbers for people."""
 
@@ -207,3 +218,11 @@ class ModelInfo:
     packed: bool  # weights re-ordered for the processor (oneDNN)
     has_chat: bool
     seconds: float
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model and the SAEs that were opened with it."""
+
+    model: ModelInfo
+    saes: tuple[SaeInfo, ...]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.feature_names import parse_feature
+from desktop_scope.engine.requests import Source
 from desktop_scope.engine.sae import sae_of
-from desktop_scope.engine.types import FeatureId, Floats, Trace
+from desktop_scope.engine.types import Bools, FeatureId, Floats, Trace
 from desktop_scope.engine.worker import Job
+from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import EvidenceStore
@@ -21,55 +26,94 @@ from desktop_scope.evidence.types import (
     FeaturePath,
     FeatureRow,
     Hit,
+    Label,
     Neighbour,
     Opened,
     Ranking,
     TokenEffect,
 )
-from desktop_scope.library.pack import read_pack
+from desktop_scope.library.pack import is_pack, read_pack
 
 _N_TOKENS = 10  # promoted and suppressed, each
 _N_NEIGHBOURS = 10
 _CARDS_KEPT = 64
+_USUAL_DENSITY = 0.001  # where it is not known
 _REPEATED = 0.8  # what a token's next feature counts, in an order that is to be varied
 
 
 class Catalogue:
-    """The evidence and labels of one pack, beside the engine that runs its model.
+    """What is known about the features of the open SAEs, beside the engine that runs them.
 
     Only ever reads the engine, so it may be used from another thread than the engine's.
+
+    Args:
+        evidence: By SAE, in the engine's order.
+        books: The labels of every open pack, with the place among the SAEs of each of its layers.
     """
 
-    def __init__(self, engine: Engine, pack: Path, store: EvidenceStore, book: LabelBook) -> None:
-        self.store = store
-        self.book = book
+    def __init__(
+        self,
+        engine: Engine,
+        evidence: Sequence[SaeEvidence],
+        books: Sequence[tuple[LabelBook, Sequence[int]]] = (),
+    ) -> None:
         self._engine = engine
-        self._template = book.of_kind("format")  # fire on the chat's markup: right, but dull
-        self._median_norm = read_pack(pack).token_mask.median_norm
+        self._evidence = list(evidence)
+        self._books = books
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
 
     @classmethod
-    def open(cls, pack: Path, engine: Engine, job: Job) -> Catalogue:
+    def open(cls, source: Source, engine: Engine, job: Job) -> Catalogue:
         """Open the evidence, and make the automatic labels if this is the first time.
 
         Raises:
             ScopeError: The evidence is missing, damaged, or not for this model.
             Cancelled: The job was.
         """
-        job.progress(0, 0, "Opening the evidence")
-        store = EvidenceStore(pack, engine.model.texts)
-        book = LabelBook.open(
-            store,
-            pack,
-            lambda done, total: job.progress(done, total, "Naming the features (first time only)"),
-            job.check,
-        )
-        return cls(engine, pack, store, book)
+        evidence: list[SaeEvidence] = [SampleEvidence(sae.d_sae) for sae in engine.saes]
+        books = []
+        for folder in source.saes:
+            if not is_pack(folder):
+                continue
+            job.progress(0, 0, "Opening the evidence")
+            pack, store = read_pack(folder), EvidenceStore(folder, engine.model.texts)
+            book = LabelBook.open(
+                store,
+                folder,
+                lambda done, total: job.progress(done, total, "Naming the features (first time only)"),
+                job.check,
+            )
+            names = [f"{pack.name}/{path.stem}" for path in pack.sae_files(folder)]
+            slots = _slots(engine, names)
+            for layer, slot in enumerate(slots):
+                evidence[slot] = PackEvidence(store, book, layer, pack.token_mask.median_norm[layer])
+            books.append((book, slots))
+        return cls(engine, evidence, books)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""
-        return Opened(self.store.max_active, self.book.notes)
+        maxima = tuple(evidence.max_active for evidence in self._evidence)
+        return Opened(maxima, tuple(note for book, _ in self._books for note in book.notes))
+
+    def label(self, feature: FeatureId) -> Label:
+        """A feature's label.
+
+        Raises:
+            ScopeError: There is no such feature.
+        """
+        sae_of(self._engine.saes, feature)
+        return self._evidence[feature.sae].label(feature.index)
+
+    def density(self, feature: FeatureId) -> float:
+        """The share of tokens on which a feature fires; nan if unknown."""
+        return float(self._evidence[feature.sae].density[feature.index])
+
+    def learn(self, slot: int, sample: SampleEvidence) -> None:
+        """Take in what a sample of text has shown about an SAE that came without evidence."""
+        if isinstance(self._evidence[slot], SampleEvidence):
+            self._evidence[slot] = sample
+            self.card.cache_clear()
 
     def _card(self, feature: FeatureId) -> Card:
         """All that is known of one feature.
@@ -77,28 +121,31 @@ class Catalogue:
         Raises:
             ScopeError: There is no such feature, or its evidence is damaged.
         """
-        sae = sae_of(self._engine.saes, feature)
-        store, book = self.store, self.book
-        effect = self._engine.lens.logit_effect(sae.decoder_row(feature.index))
+        sae_of(self._engine.saes, feature)
+        known, index = self._evidence[feature.sae], feature.index
+        direction = self._engine.direction(feature)
+        effect = None if direction is None else self._engine.lens.logit_effect(direction)
         neighbours, family = self._family(feature)
         return Card(
             feature=feature,
-            hook_name=sae.hook_name,
-            label=book.label(feature),
-            density=float(store.density[feature]),
-            mean_active=float(store.mean_active[feature]),
-            max_active=float(store.max_active[feature]),
-            median_norm=self._median_norm[feature.layer],
-            histogram=store.histogram(feature),
-            top_tokens=store.top_tokens(feature),
+            hook_name=self._engine.infos[feature.sae].hook_out,
+            label=known.label(index),
+            density=float(known.density[index]),
+            mean_active=float(known.mean_active[index]),
+            max_active=float(known.max_active[index]),
+            median_norm=known.median_norm,
+            histogram=known.histogram(index),
+            top_tokens=known.top_tokens(index),
             promotes=self._tokens(effect, largest=True),
             suppresses=self._tokens(effect, largest=False),
-            examples=store.examples(feature),
+            examples=known.examples(index),
             neighbours=neighbours,
             family=family,
         )
 
-    def _tokens(self, effect: torch.Tensor, largest: bool) -> tuple[TokenEffect, ...]:
+    def _tokens(self, effect: torch.Tensor | None, largest: bool) -> tuple[TokenEffect, ...]:
+        if effect is None:
+            return ()
         values, ids = effect.topk(_N_TOKENS, largest=largest)
         texts = self._engine.model.texts
         return tuple(
@@ -109,26 +156,42 @@ class Catalogue:
     def _find_family(
         self, feature: FeatureId
     ) -> tuple[tuple[Neighbour, ...], tuple[Neighbour, ...]]:
-        """Nearest features in this layer and the ones beside it; best match in every layer."""
-        direction = sae_of(self._engine.saes, feature).decoder_row(feature.index)
+        """Nearest features in this layer and the ones beside it; best match in every SAE."""
+        own = sae_of(self._engine.saes, feature)
+        if not own.in_stream:
+            return (), self._neighbours([(1.0, feature)])
+        direction = own.decoder_row(feature.index)
+        infos = self._engine.infos
         near: list[tuple[float, FeatureId]] = []
         family = []
-        for layer, sae in enumerate(self._engine.saes):
+        for slot, sae in enumerate(self._engine.saes):
+            if not sae.in_stream:
+                continue
             cosines = sae.cosines(direction)
-            if layer == feature.layer:
+            if slot == feature.sae:
                 family.append((1.0, feature))
                 cosines[feature.index] = -1.0
             else:
                 best = int(cosines.argmax())
-                family.append((float(cosines[best]), FeatureId(layer, best)))
-            if abs(layer - feature.layer) <= 1:
-                top = np.argpartition(cosines, -_N_NEIGHBOURS)[-_N_NEIGHBOURS:]
-                near += [(float(cosines[i]), FeatureId(layer, int(i))) for i in top]
+                family.append((float(cosines[best]), FeatureId(slot, best)))
+            if abs(infos[slot].layer - infos[feature.sae].layer) <= 1:
+                top = np.argpartition(cosines, -min(_N_NEIGHBOURS, len(cosines)))[-_N_NEIGHBOURS:]
+                near += [(float(cosines[i]), FeatureId(slot, int(i))) for i in top]
         near.sort(reverse=True)
         return self._neighbours(near[:_N_NEIGHBOURS]), self._neighbours(family)
 
     def _neighbours(self, found: list[tuple[float, FeatureId]]) -> tuple[Neighbour, ...]:
-        return tuple(Neighbour(fid, cosine, self.book.label(fid)) for cosine, fid in found)
+        return tuple(Neighbour(fid, cosine, self.label(fid)) for cosine, fid in found)
+
+    def _maxima(self, slot: int, trace: Trace) -> Floats:
+        """What counts as full strength, [N]: the strongest seen by evidence or in this text.
+
+        Of an SAE about which nothing is known, the strongest activation in this text by any of its
+        features.
+        """
+        acts = trace.acts[slot]
+        here = float(acts.values.max()) if len(acts.values) else 1.0
+        return np.nan_to_num(self._evidence[slot].max_active, nan=here).clip(min=1e-6)
 
     def rank(self, request: RankFeatures) -> Ranking:
         """The features that pass the filters, best first."""
@@ -138,22 +201,22 @@ class Catalogue:
             return Ranking((), 0)
         trace = request.trace
         token = request.token if request.scope is Scope.TOKEN else None
-        wanted = self.book.matching(request.words) if request.words.strip() else None
         features: list[NDArray[np.int64]] = []
         scores: list[Floats] = []
         tokens: list[NDArray[np.int64]] = []
         n_active = 0
-        for layer in _layers(request, trace.n_layers):
-            index, peak, total, at = _strengths(trace, layer, token, self.store.max_active[layer])
+        for slot in self._slots_of(request):
+            known = self._evidence[slot]
+            index, peak, total, at = _strengths(trace, slot, token, self._maxima(slot, trace))
             n_active += len(index)
-            density = self.store.density[layer, index]
-            keep = (density <= request.max_density) & (index < request.n_features)
-            keep &= ~self._template[layer, index]
-            if wanted is not None:
-                keep &= wanted[layer, index]
-            index, density = index[keep], density[keep]
+            density = known.density[index]
+            keep = ~(density > request.max_density) & (index < request.n_features)
+            keep &= ~known.dull[index]
+            if request.words.strip():
+                keep &= self._matching(slot, request.words)[index]
+            index, density = index[keep], np.nan_to_num(density[keep], nan=_USUAL_DENSITY)
             scores.append(_SCORES[request.by](peak[keep], total[keep], density))
-            features.append(np.stack([np.full(len(index), layer), index], axis=1))
+            features.append(np.stack([np.full(len(index), slot), index], axis=1))
             tokens.append(at[keep])
         if not scores:
             return Ranking((), 0)
@@ -165,42 +228,80 @@ class Catalogue:
         rows = tuple(self._row(FeatureId(*pair), trace, token) for pair in best)
         return Ranking(rows, n_active)
 
+    def _slots_of(self, request: RankFeatures) -> list[int]:
+        """The SAEs of the layers asked for."""
+        first, last = request.layers
+        infos = self._engine.infos
+        return [slot for slot, info in enumerate(infos) if first <= info.layer <= last]
+
+    def _matching(self, slot: int, words: str) -> Bools:
+        named = self._named(words)
+        if named is None:
+            return self._evidence[slot].matching(words)
+        found = np.zeros(self._engine.saes[slot].d_sae, bool)
+        found[named.index] = named.sae == slot
+        return found
+
+    def _named(self, words: str) -> FeatureId | None:
+        """The feature whose number the words are, if any."""
+        if "/" not in words:
+            return None
+        try:
+            return parse_feature(self._engine.infos, words)
+        except ScopeError:
+            return None
+
+    def search(self, words: str, layers: range | None = None, limit: int = 200) -> list[Hit]:
+        """Features whose labels hold every word, or the one that the words number; best first."""
+        named = self._named(words)
+        if named is not None:
+            return [Hit(named, self.label(named), 0.0)]
+        hits = [
+            replace(hit, feature=FeatureId(slots[hit.feature.sae], hit.feature.index))
+            for book, slots in self._books
+            for hit in book.search(words, layers, limit)
+        ]
+        if len(self._books) > 1:
+            hits.sort(key=lambda hit: -hit.score)
+        return hits[:limit]
+
     def _search(self, request: RankFeatures) -> Ranking:
-        layers = _layers(request, self.store.n_layers)
-        hits = self.book.search(request.words, layers, request.limit)
+        first, last = request.layers
+        hits = self.search(request.words, range(max(first, 0), last + 1), request.limit)
         found = [
             self._row(hit.feature, request.trace, None)
             for hit in hits
             if hit.feature.index < request.n_features
-            and self.store.density[hit.feature] <= request.max_density
+            and not self.density(hit.feature) > request.max_density
         ]
         return Ranking(tuple(found), len(hits))
 
     def _row(self, feature: FeatureId, trace: Trace | None, token: int | None) -> FeatureRow:
         """One feature; its strength on a token, or its peak and total over the user's text."""
-        values = np.zeros(1, np.float32)
+        values, maximum = np.zeros(1, np.float32), float("nan")
         if trace is not None:
-            values = trace.acts[feature.layer].of(feature.index)
+            values = trace.acts[feature.sae].of(feature.index)
             values = np.where(trace.own, values, 0.0) if token is None else values[[token]]
-        maximum = float(self.store.max_active[feature])
+            maximum = float(self._maxima(feature.sae, trace)[feature.index])
         return FeatureRow(
             feature=feature,
-            label=self.book.label(feature),
+            label=self.label(feature),
             value=float(values.max()),
-            strength=float(values.max()) / maximum,
-            total=float(values.sum()) / maximum,
-            density=float(self.store.density[feature]),
-            max_active=maximum,
+            strength=float(values.max()) / maximum if trace is not None else 0.0,
+            total=float(values.sum()) / maximum if trace is not None else 0.0,
+            density=self.density(feature),
+            max_active=float(self._evidence[feature.sae].max_active[feature.index]),
             token=int(values.argmax()) if token is None else token,
         )
 
     def follow(self, request: FollowFeature) -> FeaturePath:
-        """A feature and its best match in every other layer, over the tokens of a text."""
+        """A feature and its best match in every other SAE, over the tokens of a text."""
         _, family = self._family(request.feature)
+        trace = request.trace
         values = np.stack(
             [
-                request.trace.acts[n.feature.layer].of(n.feature.index)
-                / self.store.max_active[n.feature]
+                trace.acts[n.feature.sae].of(n.feature.index)
+                / self._maxima(n.feature.sae, trace)[n.feature.index]
                 for n in family
             ]
         )
@@ -219,26 +320,28 @@ class Catalogue:
         lens = self._engine.lens
         direction, spread = lens.token_direction(token), lens.covariance
         hits: list[tuple[float, FeatureId]] = []
-        for layer, sae in enumerate(self._engine.saes):
-            if layers is not None and layer not in layers:
+        for slot, sae in enumerate(self._engine.saes):
+            layer = self._engine.infos[slot].layer
+            if not sae.in_stream or (layers is not None and layer not in layers):
                 continue
             score = (sae.decoder_dots(direction) / sae.decoder_spread(spread)).numpy()
             top = np.argsort(-score)[:limit]
-            hits += [(float(score[i]), FeatureId(layer, int(i))) for i in top]
+            hits += [(float(score[i]), FeatureId(slot, int(i))) for i in top]
         hits.sort(reverse=True)
-        return tuple(Hit(fid, self.book.label(fid), score) for score, fid in hits[:limit])
+        return tuple(Hit(fid, self.label(fid), score) for score, fid in hits[:limit])
 
 
-def _layers(request: RankFeatures, n_layers: int) -> range:
-    first, last = request.layers
-    return range(max(first, 0), min(last + 1, n_layers))
+def _slots(engine: Engine, names: Sequence[str]) -> list[int]:
+    """Where the SAEs of these names are among those open."""
+    places = {sae.weights.name: slot for slot, sae in enumerate(engine.saes)}
+    return [places[name] for name in names]
 
 
 def _strengths(
-    trace: Trace, layer: int, token: int | None, max_active: Floats
+    trace: Trace, slot: int, token: int | None, max_active: Floats
 ) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
-    """Active features of one layer: index, strongest and summed strength, where strongest; [n]."""
-    acts = trace.acts[layer]
+    """Active features of one SAE: index, strongest and summed strength, where strongest; [n]."""
+    acts = trace.acts[slot]
     if token is not None:
         index, values = acts.at(token)
         strength = values / max_active[index]

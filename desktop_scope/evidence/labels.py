@@ -207,20 +207,20 @@ class LabelBook:
     def _named(self, query: str) -> FeatureId | None:
         if not re.fullmatch(r"\s*[0-9]{1,6}/[0-9]{1,9}\s*", query):
             return None
-        feature = FeatureId.parse(query)
+        feature = FeatureId(*map(int, query.split("/")))
         return feature if self._exists(feature) else None
 
     def _exists(self, feature: FeatureId) -> bool:
-        return 0 <= feature.layer < self._n_layers and 0 <= feature.index < self._n_features
+        return 0 <= feature.sae < self._n_layers and 0 <= feature.index < self._n_features
 
     def _number(self, feature: FeatureId) -> int:
         if not self._exists(feature):
             raise ScopeError(
-                f"There is no feature {feature.layer}/{feature.index}.",
+                f"There is no feature {feature.sae}/{feature.index}.",
                 f"Layers go from 0 to {self._n_layers - 1}, "
                 f"features from 0 to {self._n_features - 1}.",
             )
-        return feature.layer * self._n_features + feature.index
+        return feature.sae * self._n_features + feature.index
 
 
 # -- asking ---------------------------------------------------------------------------------

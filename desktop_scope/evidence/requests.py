@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-from desktop_scope.engine.requests import Request
+from desktop_scope.engine.requests import Request, Source
 from desktop_scope.engine.types import FeatureId, Trace
 
 
@@ -33,7 +32,7 @@ class OpenCatalogue(Request):
     kind = "open"
     replaces = frozenset({"open"})
 
-    pack: Path
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class RankFeatures(Request):
     max_density: float
     n_features: int
     limit: int = 200
+    revision: int = 0  # of what is known about the features
 
 
 @dataclass(frozen=True)

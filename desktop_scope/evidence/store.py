@@ -99,7 +99,7 @@ class EvidenceStore:
         """Up to 8 tokens that take the most of the feature's total activation, most first."""
         tokens, shares = self._row("top_token", feature), self._row("top_token_share", feature)
         if not np.isfinite(shares).all() or not self._known(tokens):
-            raise self._damaged(feature.layer)
+            raise self._damaged(feature.sae)
         return tuple(
             TopToken(self.token_text(int(token)), float(share))
             for token, share in zip(tokens, shares, strict=True)
@@ -113,7 +113,7 @@ class EvidenceStore:
         windows = self._row("example_window", feature)
         flat = self.corpus.tokens.size
         if not np.isfinite(values).all() or (positions < 0).any() or (positions >= flat).any():
-            raise self._damaged(feature.layer)
+            raise self._damaged(feature.sae)
         scale = self.max_active[feature] / 255
         return tuple(
             self._example(int(positions[k]), values[k], windows[k] * scale, k)
@@ -172,7 +172,7 @@ class EvidenceStore:
 
     def _row(self, name: str, feature: FeatureId) -> NDArray[Any]:
         self._check(feature)
-        row: NDArray[Any] = self._files[feature.layer].get_slice(name)[feature.index]
+        row: NDArray[Any] = self._files[feature.sae].get_slice(name)[feature.index]
         return row
 
     def _check(self, feature: FeatureId) -> None:

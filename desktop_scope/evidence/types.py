@@ -13,6 +13,7 @@ class Source(StrEnum):
 
     CURATED = "curated"  # written by a person who read the examples
     AUTOMATIC = "automatic"  # made from the evidence by our labeller
+    NONE = "none"  # there is no label
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,17 @@ class Card:
     feature: FeatureId
     hook_name: str
     label: Label
-    density: float  # share of corpus tokens on which it fires
+    density: float  # share of corpus tokens on which it fires; this and the next: nan if unknown
     mean_active: float  # where it fires, residual units
     max_active: float  # residual units
-    median_norm: float  # of the residual stream at its layer: what max_active is large or small to
+    median_norm: float  # of what its SAE reads: what max_active is large or small to
     histogram: Ints  # counts per bin of log2 width 1/2
     top_tokens: tuple[TopToken, ...]
     promotes: tuple[TokenEffect, ...]
     suppresses: tuple[TokenEffect, ...]
     examples: tuple[Example, ...]
     neighbours: tuple[Neighbour, ...]  # in its own layer and the ones beside it
-    family: tuple[Neighbour, ...]  # [L] the best match in every layer; itself in its own
+    family: tuple[Neighbour, ...]  # the best match in every SAE of the stream, itself among them
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class FeatureRow:
     feature: FeatureId
     label: Label
     value: float  # strongest activation, residual units
-    strength: float  # value as a share of the feature's maximum in the evidence
+    strength: float  # value as a share of the feature's maximum (``Catalogue.maximum``)
     total: float  # strengths summed over tokens
     density: float
     max_active: float
@@ -114,11 +115,16 @@ class Ranking:
 
 @dataclass(frozen=True, eq=False)
 class FeaturePath:
-    """A feature and its best match in every other layer, over the tokens of a text."""
+    """A feature and its best match in every other SAE, over the tokens of a text."""
 
     feature: FeatureId
-    family: tuple[Neighbour, ...]  # [L]
-    values: Floats  # [L, T] activations as shares of each feature's own maximum
+    family: tuple[Neighbour, ...]  # [F], in the order of the SAEs
+    values: Floats  # [F, T] activations as shares of each feature's own maximum
+
+    @property
+    def own(self) -> int:
+        """Which of the family the feature itself is."""
+        return next(n for n, member in enumerate(self.family) if member.feature == self.feature)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +132,9 @@ class Opened:
     """The evidence is open.
 
     Attributes:
-        max_active: Strongest activation of every feature, [L, N].
+        max_active: By SAE, the strongest activation of every feature, [N] each; nan if unknown.
         notes: What the user should know about how it was opened.
     """
 
-    max_active: Floats
+    max_active: tuple[Floats, ...]
     notes: tuple[str, ...] = ()

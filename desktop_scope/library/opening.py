@@ -1,45 +1,132 @@
-"""From a pack to a running engine."""
+"""From what a person chose to a running engine."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.model import load_model
+from desktop_scope.engine.loading import load_model
+from desktop_scope.engine.memory import available
+from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import LoadModel
 from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.worker import Job
-from desktop_scope.formats import open_sae
+from desktop_scope.errors import ScopeError
+from desktop_scope.formats import format_of, open_sae, recognised
+from desktop_scope.library.checksum import sha256_of
 from desktop_scope.library.demo_model import model_of
+from desktop_scope.library.hf_cache import repo_of
 from desktop_scope.library.model_cache import ensure_model
-from desktop_scope.library.pack import read_pack
+from desktop_scope.library.pack import Pack, is_pack, read_pack
+
+_MOST_SAES = 400  # in one folder; more is a whole cache, dropped by mistake
+_KEPT_FREE = 0.15  # of what a device has left after the model, for activations
 
 
 def open_engine(request: LoadModel, job: Job) -> Engine:
-    """Load a pack's model and the SAE of every layer.
+    """Load a model and the SAEs chosen for it.
 
     Raises:
-        ScopeError: The pack, the model or an SAE is missing, damaged or does not fit.
+        ScopeError: The model, a pack or an SAE is missing, damaged or does not fit.
         Cancelled: The job was.
     """
-    pack = read_pack(request.pack)
-    if request.gguf is None:
-        folder = model_of(pack, job.progress, job.check)
-    else:
-        folder = ensure_model(request.gguf, pack.model.gguf_sha256, job.progress, job.check)
-    model = load_model(
-        folder,
-        pack.model.id,
-        job,
-        request.device,
-        request.dtype,
-        request.spare_cores,
-        pack.token_mask.raw_first_token,
-    )
-    saes = []
+    source = request.source
+    packs = {folder: read_pack(folder) for folder in source.saes if is_pack(folder)}
+    model = _open_model(request, tuple(packs.values()), job)
+    opened = []
+    for path in source.saes:
+        job.progress(0, 0, f"Opening {path.name}")
+        found = _of_pack(path, packs[path]) if path in packs else _of_files(path)
+        opened += list(found)
+    saes: list[Sae] = []
+    room = available(model.device) * (1 - _KEPT_FREE)
     with torch.inference_mode():
-        for path in pack.sae_files(request.pack):
-            job.progress(len(saes), pack.model.n_layers, "Opening the autoencoders")
-            saes.append(Sae(open_sae(path), model.device, model.info.packed))
-    factor = pack.token_mask.outlier_factor
-    return Engine(model, saes, [factor * norm for norm in pack.token_mask.median_norm])
+        for weights, outlier_norm in opened:
+            job.progress(len(saes), len(opened), "Opening the autoencoders")
+            where = model.parts.device(weights.reads[0].layer)
+            needed = weights.d_sae * weights.d_in * 4
+            streamed = needed > room
+            room -= 0 if streamed else needed
+            saes.append(Sae(weights, where, model.info.packed, streamed, outlier_norm))
+    return Engine(model, saes)
+
+
+def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> LanguageModel:
+    source = request.source
+    own = packs[0] if packs else None  # the pack whose model it may be
+    if source.model is None and own is None:
+        raise ScopeError("No model is chosen.", "Choose a model first: a folder or a GGUF file.")
+    first, folder = None, source.model
+    if source.model is None or _is_of(own, source.model):
+        assert own is not None
+        name, first = own.model.id, own.token_mask.raw_first_token
+        if source.model is None:
+            folder = model_of(own, job.progress, job.check)
+        else:
+            folder = ensure_model(source.model, own.model.gguf_sha256, job.progress, job.check)
+    elif source.model.suffix == ".gguf":
+        name = source.model.stem
+        digest = sha256_of(source.model, job.progress, job.check)
+        folder = ensure_model(source.model, digest, job.progress, job.check)
+    else:
+        name = repo_of(source.model) or source.model.name
+    assert folder is not None
+    return load_model(
+        folder, name, job, request.device, request.dtype, request.spare_cores, first
+    )
+
+
+def _is_of(pack: Pack | None, model: Path) -> bool:
+    """Whether a GGUF file is taken for a pack's model; its SHA-256 is checked later."""
+    return pack is not None and model.suffix == ".gguf"
+
+
+def _of_pack(folder: Path, pack: Pack) -> Iterator[tuple[SaeWeights, float]]:
+    """The SAEs of a pack, with the length beyond which a token is an outlier."""
+    mask = pack.token_mask
+    for path, norm in zip(pack.sae_files(folder), mask.median_norm, strict=True):
+        (weights,) = open_sae(path)
+        yield replace(weights, name=f"{pack.name}/{path.stem}"), mask.outlier_factor * norm
+
+
+def _of_files(path: Path) -> Iterator[tuple[SaeWeights, float]]:
+    """The SAEs of a file or a folder, or of the folders in it."""
+    for candidate in sae_paths(path):
+        for weights in open_sae(candidate):
+            yield weights, float("inf")
+
+
+def sae_paths(path: Path) -> list[Path]:
+    """What to open for a file or folder that a person chose.
+
+    Raises:
+        ScopeError: There is no SAE, or there are too many.
+    """
+    try:
+        format_of(path)
+        return [path]
+    except ScopeError:
+        if not path.is_dir():
+            raise
+    found: dict[Path, None] = {}
+    for file in sorted(path.rglob("*")):
+        for loader in recognised(file.name):
+            candidate = file if loader.OPENS == "file" else file.parent
+            if candidate not in found and loader.match(candidate):
+                found[candidate] = None
+        if len(found) > _MOST_SAES:
+            raise ScopeError(
+                f"{path} holds more than {_MOST_SAES} SAEs.", "Choose a smaller folder."
+            )
+    if not found:
+        raise ScopeError(
+            f"There is no SAE that we can read in {path}.",
+            "Choose the folder with the SAE’s files, or the file itself.",
+        )
+    return list(found)
+

@@ -69,6 +69,11 @@ class Pack(msgspec.Struct, frozen=True):
         ]
 
 
+def is_pack(folder: Path) -> bool:
+    """Whether a folder holds a pack."""
+    return (folder / "pack.json").is_file()
+
+
 def read_pack(folder: Path) -> Pack:
     """Read a pack's description.
 
