@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from desktop_scope.engine.devices import import_torch
 from desktop_scope.engine.requests import (
+    CheckSae,
     Generate,
     LoadModel,
     MeasureDamage,
@@ -14,7 +15,7 @@ from desktop_scope.engine.requests import (
     Request,
     TracePrompt,
 )
-from desktop_scope.engine.types import Generation, Intervention, Loaded
+from desktop_scope.engine.types import Generation, Health, Intervention, Loaded
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled
 from desktop_scope.evidence.requests import (
@@ -48,6 +49,7 @@ class Workbench:
             Generate: self._generate,
             MeasureDamage: lambda request, job: self.engine.damage(request, job),
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
+            CheckSae: self._check,
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),
@@ -90,6 +92,15 @@ class Workbench:
         answers = self.engine.generate(request, job, self._answers)
         self._answers |= zip(request.runs, answers, strict=True)
         return answers
+
+    def _check(self, request: CheckSae, job: Job) -> Health:
+        """What the text shows of an SAE's features is kept as their first evidence."""
+        from desktop_scope.evidence.known import SampleEvidence
+
+        health = self.engine.check(request, job)
+        if self._catalogue is not None:
+            self._catalogue.learn(request.slot, SampleEvidence.of(health))
+        return health
 
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.catalogue import Catalogue

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from desktop_scope.bench.models import demo_engine
+from desktop_scope.engine.requests import Source
 from desktop_scope.engine.worker import silent_job
 
 QUERIES = ("dogs and pets", "the", "full stop", "python code", "zzz", "king james")
@@ -18,13 +19,13 @@ def run() -> dict[str, float]:
     from desktop_scope import paths
     from desktop_scope.evidence.catalogue import Catalogue
 
-    book = Catalogue.open(paths.demo_pack(), demo_engine(), silent_job()).book
+    catalogue = Catalogue.open(Source((paths.demo_pack(),)), demo_engine(), silent_job())
     times = []
     for _ in range(5):
         for query in QUERIES:
             for end in range(1, len(query) + 1):
                 start = time.perf_counter()
-                book.search(query[:end])
+                catalogue.search(query[:end])
                 times.append((time.perf_counter() - start) * 1000)
     worst = float(np.max(times))
     return {

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 from desktop_scope import paths
-from desktop_scope.engine.requests import LoadModel, Request
-from desktop_scope.engine.types import FeatureId
+from desktop_scope.engine.requests import LoadModel, Request, Source
+from desktop_scope.engine.types import FeatureId, SaeInfo
 from desktop_scope.engine.worker import Event, Job, Progress
+from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.evidence.types import Label
 from desktop_scope.workbench import Workbench
@@ -17,8 +21,19 @@ from desktop_scope.workbench import Workbench
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of every verb that runs the model."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--model", help="a folder, a GGUF file, or an id that `list` shows")
+    parser.add_argument(
+        "--saes",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="an SAE, a folder of them, or a pack; may be repeated",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps or spread")
+    parser.add_argument(
+        "--dtype", default="auto", help="auto, float32, bfloat16, float16, 8bit or 4bit"
+    )
 
 
 def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,26 +53,66 @@ def terminal_job() -> Job:
     return Job(0, Request(), show)
 
 
+def source_of(options: argparse.Namespace) -> Source:
+    """What ``--model`` and ``--saes`` name; the demo pack where neither is given."""
+    saes = tuple(options.saes)
+    if options.model is None:
+        return Source(saes or (paths.demo_pack(),))
+    return Source(saes, model_path(options.model))
+
+
+def model_path(text: str) -> Path:
+    """A model on this machine: by its path, or by its id.
+
+    Raises:
+        ScopeError: There is none.
+    """
+    path = Path(text)
+    if path.exists():
+        return path
+    from desktop_scope.library.inventory import models
+
+    found = next((Path(m["path"]) for m in models() if m["id"] == text), None)
+    if found is None:
+        raise ScopeError(
+            f"There is no model “{text}” on this machine.",
+            "See `desktop-scope list`, or give the path of its folder or GGUF file.",
+        )
+    return found
+
+
 def open_workbench(options: argparse.Namespace, evidence: bool = True) -> Workbench:
     """The demo pack with its model, and its evidence unless that is not needed."""
     bench, job = Workbench(), terminal_job()
-    bench.handle(LoadModel(paths.demo_pack(), device=options.device, dtype=options.dtype), job)
+    source = source_of(options)
+    bench.handle(LoadModel(source, device=options.device, dtype=options.dtype), job)
     if evidence:
-        bench.handle(OpenCatalogue(paths.demo_pack()), job)
+        bench.handle(OpenCatalogue(source), job)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return bench
 
 
-def feature_json(feature: FeatureId, label: Label) -> dict[str, object]:
+def feature_json(infos: Sequence[SaeInfo], feature: FeatureId, label: Label) -> dict[str, object]:
     """How a feature is named in every JSON object."""
     return {
-        "layer": feature.layer,
+        "sae": infos[feature.sae].id,
+        "layer": infos[feature.sae].layer,
         "index": feature.index,
         "label": label.text,
         "label_source": label.source.value,
         "label_confidence": label.confidence,
     }
+
+
+def place(feature: dict[str, Any]) -> str:
+    """Which SAE a feature of a JSON object is of: ``17``, or ``mlp_out:17``."""
+    return f"{feature['sae']}:{feature['layer']}" if feature["sae"] else str(feature["layer"])
+
+
+def known(figure: float) -> float | None:
+    """For JSON, which has no nan."""
+    return None if math.isnan(figure) else figure
 
 
 def visible(token: str) -> str:

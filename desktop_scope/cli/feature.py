@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from desktop_scope.cli.common import (
     add_model_arguments,
     columns,
     feature_json,
+    known,
     open_workbench,
+    place,
     visible,
 )
-from desktop_scope.engine.types import FeatureId
+from desktop_scope.engine.feature_names import parse_feature
+from desktop_scope.engine.types import SaeInfo
 from desktop_scope.evidence.types import Card
 
 NAME = "feature"
@@ -28,16 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Read the card."""
-    feature = FeatureId.parse(options.feature)
-    return _as_json(open_workbench(options).catalogue.card(feature))
+    bench = open_workbench(options)
+    card = bench.catalogue.card(parse_feature(bench.engine.infos, options.feature))
+    return _as_json(bench.engine.infos, card)
 
 
-def _as_json(card: Card) -> dict[str, Any]:
-    return feature_json(card.feature, card.label) | {
+def _as_json(infos: Sequence[SaeInfo], card: Card) -> dict[str, Any]:
+    return feature_json(infos, card.feature, card.label) | {
         "hook_name": card.hook_name,
-        "density": card.density,
-        "mean_active": card.mean_active,
-        "max_active": card.max_active,
+        "density": known(card.density),
+        "mean_active": known(card.mean_active),
+        "max_active": known(card.max_active),
         "top_tokens": [{"token": t.text, "share": t.share} for t in card.top_tokens],
         "promotes": [{"token": t.text, "effect": t.effect} for t in card.promotes],
         "suppresses": [{"token": t.text, "effect": t.effect} for t in card.suppresses],
@@ -53,7 +58,7 @@ def _as_json(card: Card) -> dict[str, Any]:
         ],
         "histogram": card.histogram.tolist(),
         "similar": [
-            feature_json(n.feature, n.label) | {"cosine": n.cosine} for n in card.neighbours
+            feature_json(infos, n.feature, n.label) | {"cosine": n.cosine} for n in card.neighbours
         ],
     }
 
@@ -62,8 +67,7 @@ def table(result: dict[str, Any]) -> str:
     """For people."""
     lines = [
         f"{result['label']}  ({result['label_source']}, {result['label_confidence']} confidence)",
-        f"{result['hook_name']}, feature {result['index']}: fires on {result['density']:.3%} of "
-        f"tokens, at most {result['max_active']:.1f}",
+        f"{result['hook_name']}, feature {result['index']}: {_how_often(result)}",
         "",
         "promotes    " + " ".join(visible(t["token"]) for t in result["promotes"]),
         "suppresses  " + " ".join(visible(t["token"]) for t in result["suppresses"]),
@@ -76,11 +80,17 @@ def table(result: dict[str, Any]) -> str:
     lines += ["", "Similar features"]
     lines.append(
         columns(
-            [f"  {n['layer']}/{n['index']}", f"{n['cosine']:.2f}", n["label"]]
+            [f"  {place(n)}/{n['index']}", f"{n['cosine']:.2f}", n["label"]]
             for n in result["similar"]
         )
     )
     return "\n".join(lines)
+
+
+def _how_often(result: dict[str, Any]) -> str:
+    if result["density"] is None:
+        return "how often it fires is not known"
+    return f"fires on {result['density']:.3%} of tokens, at most {result['max_active']:.1f}"
 
 
 def _marked(example: dict[str, Any]) -> str:

@@ -6,7 +6,13 @@ import argparse
 import time
 from typing import Any
 
-from desktop_scope.cli.common import add_model_arguments, columns, feature_json, open_workbench
+from desktop_scope.cli.common import (
+    add_model_arguments,
+    columns,
+    feature_json,
+    open_workbench,
+    place,
+)
 from desktop_scope.errors import ScopeError
 
 NAME = "search"
@@ -28,8 +34,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ScopeError("There is nothing to search for.", "Type a word.")
     if options.limit < 1:
         raise ScopeError("--limit must be at least 1.", "Try --limit 20.")
-    catalogue = open_workbench(options).catalogue
-    layers, n_layers = None, catalogue.store.n_layers
+    bench = open_workbench(options)
+    catalogue = bench.catalogue
+    layers, n_layers = None, bench.engine.model.info.n_layers
     if options.layer is not None:
         layers = range(options.layer, options.layer + 1)
         if not 0 <= options.layer < n_layers:
@@ -39,12 +46,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     limit = options.limit
     start = time.perf_counter()
     if options.by == "label":
-        hits = catalogue.book.search(options.query, layers, limit)
+        hits = catalogue.search(options.query, layers, limit)
     else:
         hits = catalogue.promoting(options.query, layers, limit)
     return {
         "query": options.query,
-        "results": [feature_json(h.feature, h.label) | {"score": h.score} for h in hits],
+        "results": [
+            feature_json(bench.engine.infos, h.feature, h.label) | {"score": h.score} for h in hits
+        ],
         "seconds": time.perf_counter() - start,
     }
 
@@ -54,7 +63,7 @@ def table(result: dict[str, Any]) -> str:
     if not result["results"]:
         return f"Nothing found for “{result['query']}”. Try the beginning of a word."
     rows = [
-        [f"{r['layer']}/{r['index']}", f"{r['score']:.2f}", f"{r['label']} ({r['label_source']})"]
+        [f"{place(r)}/{r['index']}", f"{r['score']:.2f}", f"{r['label']} ({r['label_source']})"]
         for r in result["results"]
     ]
     return columns(rows, right=frozenset({0, 1}))

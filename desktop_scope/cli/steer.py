@@ -13,18 +13,19 @@ from desktop_scope.cli.common import (
     open_workbench,
     terminal_job,
 )
+from desktop_scope.engine.feature_names import parse_feature
 from desktop_scope.engine.requests import Generate, MeasureDamage
-from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt, Sampling
+from desktop_scope.engine.types import Intervention, Mode, Prompt, Sampling
 from desktop_scope.errors import ScopeError
 
 if TYPE_CHECKING:
-    from desktop_scope.evidence.catalogue import Catalogue
+    from desktop_scope.workbench import Workbench
 
 NAME = "steer"
 HELP = "Answer with features turned up or off, beside the plain answer."
 
 _SETTING = re.compile(
-    r"(?P<feature>\d+/\d+)=(?P<strength>[-+]?\d*\.?\d+(?:e-?\d+)?)"
+    r"(?P<feature>(?:[^:/=]+:)?\d+/\d+)=(?P<strength>[-+]?\d*\.?\d+(?:e-?\d+)?)"
     r"(?P<unit>max|norm|abs)?(?::(?P<mode>\w+))?"
 )
 
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         options.max_new_tokens, options.temperature, options.repetition_penalty, options.seed
     )
     bench, job = open_workbench(options), terminal_job()
-    interventions = tuple(parse_setting(text, bench.catalogue) for text in options.set)
+    interventions = tuple(parse_setting(text, bench) for text in options.set)
     prompt = Prompt(options.prompt, options.chat)
     request = Generate(prompt, ((), interventions), sampling)
     plain, steered = bench.engine.generate(request, job)
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def parse_setting(text: str, catalogue: Catalogue) -> Intervention:
+def parse_setting(text: str, bench: Workbench) -> Intervention:
     """``17/3988=1.5max`` → an intervention in residual units.
 
     Raises:
@@ -88,10 +89,15 @@ def parse_setting(text: str, catalogue: Catalogue) -> Intervention:
             f"--set {text}: this version does not know the mode “{mode}”.",
             f"Choose one of: {', '.join(Mode)}.",
         )
-    feature = FeatureId.parse(match["feature"])
-    card = catalogue.card(feature)
+    feature = parse_feature(bench.engine.infos, match["feature"])
+    card = bench.catalogue.card(feature)
     unit = {"max": card.max_active, "norm": card.median_norm, "abs": 1.0}[match["unit"] or "max"]
-    amount = float(match["strength"]) * unit
+    if math.isnan(unit) and mode == Mode.ADD:
+        raise ScopeError(
+            f"--set {text}: nothing is known yet of how strongly this feature fires.",
+            f"Give the strength in its own units: {match['feature']}=10abs.",
+        )
+    amount = float(match["strength"]) * unit if mode == Mode.ADD else 0.0
     if not math.isfinite(amount):
         raise ScopeError(f"--set {text} is too strong to compute.", "1max is already strong.")
     return Intervention(feature, amount, Mode(mode))

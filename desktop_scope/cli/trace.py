@@ -13,7 +13,9 @@ from desktop_scope.cli.common import (
     add_prompt_arguments,
     columns,
     feature_json,
+    known,
     open_workbench,
+    place,
     terminal_job,
     visible,
 )
@@ -22,7 +24,7 @@ from desktop_scope.engine.types import FeatureId, Prompt, Trace
 from desktop_scope.errors import ScopeError
 
 if TYPE_CHECKING:
-    from desktop_scope.evidence.catalogue import Catalogue
+    from desktop_scope.workbench import Workbench
 
 NAME = "trace"
 HELP = "Features at every layer, for one text."
@@ -43,7 +45,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if options.top < 1:
         raise ScopeError("--top must be at least 1.", "Try --top 10.")
     bench = open_workbench(options)
-    layers = parse_layers(options.layers, len(bench.engine.saes))
+    layers = parse_layers(options.layers, bench.engine.model.info.n_layers)
+    infos = bench.engine.infos
     request = TracePrompt(Prompt(options.prompt, options.chat))
     trace = bench.engine.trace(request, terminal_job())
     tokens = [
@@ -60,7 +63,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": bench.engine.model.info.id,
         "tokens": tokens,
-        "layers": [_layer(trace, bench.catalogue, layer, options.top) for layer in layers],
+        "layers": [
+            _sae(trace, bench, slot, options.top)
+            for slot, info in enumerate(infos)
+            if info.layer in layers
+        ],
         "next": [{"token": text, "probability": p} for text, p in following],
         "seconds": trace.seconds,
     }
@@ -89,31 +96,31 @@ def parse_layers(text: str, n_layers: int) -> list[int]:
     return sorted(layers)
 
 
-def _layer(trace: Trace, catalogue: Catalogue, layer: int, top: int) -> dict[str, Any]:
-    acts = trace.acts[layer]
-    n_features = catalogue.store.n_features
+def _sae(trace: Trace, bench: Workbench, slot: int, top: int) -> dict[str, Any]:
+    acts, info = trace.acts[slot], bench.engine.infos[slot]
     rows = acts.rows()
-    peak = np.zeros(n_features, np.float32)
+    peak = np.zeros(info.d_sae, np.float32)
     np.maximum.at(peak, acts.indices, acts.values)
-    total = np.bincount(acts.indices, acts.values, n_features)
+    total = np.bincount(acts.indices, acts.values, info.d_sae)
     best = [int(i) for i in np.argsort(-peak, kind="stable")[:top] if peak[i] > 0]
     features = []
     for index in best:
-        feature = FeatureId(layer, index)
+        feature = FeatureId(slot, index)
         hits = acts.indices == index
         features.append(
-            feature_json(feature, catalogue.book.label(feature))
+            feature_json(bench.engine.infos, feature, bench.catalogue.label(feature))
             | {
                 "max": float(peak[index]),
                 "max_token": int(rows[hits][acts.values[hits].argmax()]),
                 "total": float(total[index]),
-                "density": float(catalogue.store.density[feature]),
+                "density": known(bench.catalogue.density(feature)),
             }
         )
     encoded = int((~trace.masked).sum())
     return {
-        "layer": layer,
-        "hook_name": f"blocks.{layer}.hook_resid_post",
+        "sae": info.id,
+        "layer": info.layer,
+        "hook_name": info.hook_name,
         "l0": len(acts.indices) / max(encoded, 1),
         "features": features,
         "by_token": [_strongest(*acts.at(token), top) for token in range(trace.n_tokens)],
@@ -134,11 +141,11 @@ def table(result: dict[str, Any]) -> str:
         for number, f in enumerate(layer["features"]):
             rows.append(
                 [
-                    layer["layer"] if number == 0 else "",
+                    place(layer) if number == 0 else "",
                     f["index"],
                     f"{f['max']:.1f}",
                     visible(tokens[f["max_token"]]["text"]),
-                    f"{f['density']:.2%}",
+                    "–" if f["density"] is None else f"{f['density']:.2%}",
                     f"{f['label']} ({f['label_source']})",
                 ]
             )

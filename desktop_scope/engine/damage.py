@@ -58,7 +58,9 @@ class DamageMeter:
         batches = [torch.tensor([ids], device=self._model.device) for ids in texts]
         return [(ids, self._logprobs(ids, {}, job)) for ids in batches]
 
-    def _logprobs(self, ids: torch.Tensor, edits: Mapping[HookPoint, Edit], job: Job) -> torch.Tensor:
+    def _logprobs(
+        self, ids: torch.Tensor, edits: Mapping[HookPoint, Edit], job: Job
+    ) -> torch.Tensor:
         """[T − 2, vocabulary] before every token but the first two: no SAE encodes position 0."""
         edits = checked(edits, self._model.parts, job.check)
         hidden = self._model.hidden(ids, edits, use_cache=False)

@@ -10,16 +10,25 @@ import torch
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
 from desktop_scope.engine.damage import DamageMeter
+from desktop_scope.engine.doctor import Doctor
 from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.requests import Generate, MeasureDamage, ProbeFeature, TracePrompt
+from desktop_scope.engine.requests import (
+    CheckSae,
+    Generate,
+    MeasureDamage,
+    ProbeFeature,
+    TracePrompt,
+)
 from desktop_scope.engine.sae import Sae, sae_of
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import (
     Damage,
+    FeatureId,
     Generation,
+    Health,
     Intervention,
     LensRow,
     Loaded,
@@ -50,6 +59,7 @@ class Engine:
         self.infos = infos_of([sae.weights for sae in self.saes])
         self.lens = Lens(model)
         self._meter = DamageMeter(model, self.saes)
+        self._doctor: Doctor | None = None  # made when first needed
         self._last: tuple[Trace, torch.Tensor] | None = None
 
     @property
@@ -75,13 +85,17 @@ class Engine:
         """What interventions cost on neutral texts."""
         return self._meter.measure(request.interventions, job)
 
+    def check(self, request: CheckSae, job: Job) -> Health:
+        """How one SAE fits where it is attached."""
+        if self._doctor is None:
+            self._doctor = Doctor(self.model, self.saes)
+        return self._doctor.examine(request.slot, job)
+
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""
         sae = sae_of(self.saes, request.feature)
         ids = self.model.encode(Prompt(request.text, chat=False)).ids
-        values, masked = tracing.probe(
-            self.model, self.saes, sae, request.feature.index, ids, job
-        )
+        values, masked = tracing.probe(self.model, self.saes, sae, request.feature.index, ids, job)
         texts = tuple(self.model.texts[i] for i in ids)
         return Probe(request.feature, request.text, texts, values, masked)
 

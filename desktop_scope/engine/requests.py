@@ -92,3 +92,14 @@ class MeasureDamage(Request):
     replaces = frozenset({"damage"})
 
     interventions: tuple[Intervention, ...]
+
+
+@dataclass(frozen=True)
+class CheckSae(Request):
+    """How one of the open SAEs fits where it is attached."""
+
+    kind = "check"
+    replaces = frozenset({"check"})
+
+    slot: int
+    source: Source

@@ -5,6 +5,7 @@ The equations are those of ``sae_weights``.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -108,6 +109,14 @@ class Sae:
                     f"The SAE {w.name} holds NaN or infinity.",
                     "The file may be damaged: get it again.",
                 )
+
+    def placed(self, weights: SaeWeights) -> Sae:
+        """The same SAE at other hooks, or with its input treated otherwise; nothing is copied."""
+        if weights.subtract_b_dec != self.weights.subtract_b_dec:
+            return Sae(weights, self.device, streamed=True, outlier_norm=self.outlier_norm)
+        other = copy.copy(self)
+        other.weights = weights
+        return other
 
     # ---- encoding
 

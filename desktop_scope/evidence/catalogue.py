@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.feature_names import parse_feature
+from desktop_scope.engine.feature_names import feature_name, parse_feature
 from desktop_scope.engine.requests import Source
 from desktop_scope.engine.sae import sae_of
 from desktop_scope.engine.types import Bools, FeatureId, Floats, Trace
@@ -37,6 +37,7 @@ from desktop_scope.library.pack import is_pack, read_pack
 _N_TOKENS = 10  # promoted and suppressed, each
 _N_NEIGHBOURS = 10
 _CARDS_KEPT = 64
+_NAMING = "Naming the features (first time only)"
 _USUAL_DENSITY = 0.001  # where it is not known
 _REPEATED = 0.8  # what a token's next feature counts, in an order that is to be varied
 
@@ -81,13 +82,13 @@ class Catalogue:
             book = LabelBook.open(
                 store,
                 folder,
-                lambda done, total: job.progress(done, total, "Naming the features (first time only)"),
+                lambda done, total: job.progress(done, total, _NAMING),
                 job.check,
             )
             names = [f"{pack.name}/{path.stem}" for path in pack.sae_files(folder)]
-            slots = _slots(engine, names)
-            for layer, slot in enumerate(slots):
-                evidence[slot] = PackEvidence(store, book, layer, pack.token_mask.median_norm[layer])
+            slots, norms = _slots(engine, names), pack.token_mask.median_norm
+            for layer, (slot, norm) in enumerate(zip(slots, norms, strict=True)):
+                evidence[slot] = PackEvidence(store, book, layer, norm)
             books.append((book, slots))
         return cls(engine, evidence, books)
 
@@ -104,6 +105,9 @@ class Catalogue:
         """
         sae_of(self._engine.saes, feature)
         return self._evidence[feature.sae].label(feature.index)
+
+    def _name(self, feature: FeatureId) -> str:
+        return feature_name(self._engine.infos, feature)
 
     def density(self, feature: FeatureId) -> float:
         """The share of tokens on which a feature fires; nan if unknown."""
@@ -128,6 +132,7 @@ class Catalogue:
         neighbours, family = self._family(feature)
         return Card(
             feature=feature,
+            name=self._name(feature),
             hook_name=self._engine.infos[feature.sae].hook_out,
             label=known.label(index),
             density=float(known.density[index]),
@@ -181,7 +186,9 @@ class Catalogue:
         return self._neighbours(near[:_N_NEIGHBOURS]), self._neighbours(family)
 
     def _neighbours(self, found: list[tuple[float, FeatureId]]) -> tuple[Neighbour, ...]:
-        return tuple(Neighbour(fid, cosine, self.label(fid)) for cosine, fid in found)
+        return tuple(
+            Neighbour(fid, self._name(fid), cosine, self.label(fid)) for cosine, fid in found
+        )
 
     def _maxima(self, slot: int, trace: Trace) -> Floats:
         """What counts as full strength, [N]: the strongest seen by evidence or in this text.
@@ -285,6 +292,7 @@ class Catalogue:
             maximum = float(self._maxima(feature.sae, trace)[feature.index])
         return FeatureRow(
             feature=feature,
+            name=self._name(feature),
             label=self.label(feature),
             value=float(values.max()),
             strength=float(values.max()) / maximum if trace is not None else 0.0,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from desktop_scope.engine.types import Bools, FeatureId, Floats, Ints
+from desktop_scope.engine.types import Bools, FeatureId, Floats, Health, Ints
 from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.store import N_BINS, EvidenceStore
 from desktop_scope.evidence.types import Example, Label, Source, TopToken
@@ -103,6 +103,17 @@ class SampleEvidence:
         self.max_active = unknown if max_active is None else _filled(max_active)
         self.median_norm = median_norm
         self.dull = np.zeros(n_features, bool)
+
+    @classmethod
+    def of(cls, health: Health) -> SampleEvidence:
+        """What the built-in text has shown."""
+        return cls(
+            len(health.density),
+            np.maximum(health.density, np.float32(0.5 / health.n_tokens)),
+            health.mean_active,
+            health.max_active,
+            health.median_norm,
+        )
 
     def label(self, index: int) -> Label:
         """There is none."""

@@ -67,6 +67,7 @@ class Neighbour:
     """A feature that writes in a similar direction."""
 
     feature: FeatureId
+    name: str
     cosine: float  # of the decoder rows
     label: Label
 
@@ -76,6 +77,7 @@ class Card:
     """All that is known of one feature."""
 
     feature: FeatureId
+    name: str  # as people write it: 17/3988
     hook_name: str
     label: Label
     density: float  # share of corpus tokens on which it fires; this and the next: nan if unknown
@@ -96,6 +98,7 @@ class FeatureRow:
     """One feature of a text, for a table."""
 
     feature: FeatureId
+    name: str
     label: Label
     value: float  # strongest activation, residual units
     strength: float  # value as a share of the feature's maximum (``Catalogue.maximum``)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from desktop_scope.engine.requests import Source
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.evidence.types import Label
 from desktop_scope.gui.state import AppState, Dial, Pin, Selection
@@ -139,8 +139,22 @@ def compute_in(state: AppState, dtype: str) -> AppState:
     return replace(state, dtype=dtype, model=None, messages=())
 
 
-def load_again(state: AppState, gguf: Path | None = None) -> AppState:
-    """Try to load the model again, perhaps from another file."""
+def open_source(state: AppState, source: Source) -> AppState:
+    """Open another model, or other SAEs; what was found with the old ones is gone."""
     return replace(
-        state, attempt=state.attempt + 1, gguf=gguf or state.gguf, model=None, messages=()
+        AppState(
+            source=source,
+            device=state.device,
+            dtype=state.dtype,
+            prompt=state.prompt,
+            history=state.history,
+            sampling=state.sampling,
+        ),
+        attempt=state.attempt + 1,
+        jobs=state.jobs,
     )
+
+
+def load_again(state: AppState) -> AppState:
+    """Try to load the model again."""
+    return replace(state, attempt=state.attempt + 1, model=None, messages=())

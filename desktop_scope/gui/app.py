@@ -16,16 +16,15 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_scope import paths
 from desktop_scope.engine.devices import no_collection, prepare_process
-from desktop_scope.engine.requests import Request
+from desktop_scope.engine.requests import Request, Source
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.requests import FollowFeature
 from desktop_scope.gui import flow
 from desktop_scope.gui.settings import Settings
-from desktop_scope.gui.state import AppState, Filters, Message, Selection
+from desktop_scope.gui.state import AppState, Message, Selection
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.window import Window
-from desktop_scope.library.pack import Pack, read_pack
 from desktop_scope.workbench import Workbench
 
 # What a newcomer sees: a text, and the feature of dogs at layer 17 lighting up on parts of it.
@@ -43,9 +42,8 @@ def make_window(prompt: Prompt = FIRST_PROMPT) -> Window:
     """
     settings = Settings()
     settings.dress()
-    pack = read_pack(paths.demo_pack())
-    state = replace(first_state(pack, prompt), history=settings.prompts)
-    window = Window(Store(state, importing_plots(Workbench().handle)), pack, settings)
+    state = replace(first_state(prompt), history=settings.prompts)
+    window = Window(Store(state, importing_plots(Workbench().handle)), settings)
     window.focus_panel("prompt")
     return window
 
@@ -66,18 +64,17 @@ def importing_plots(handle: Callable[[Request, Job], Any]) -> Callable[[Request,
     return handle_and_import
 
 
-def first_state(pack: Pack, prompt: Prompt = FIRST_PROMPT) -> AppState:
+def first_state(prompt: Prompt = FIRST_PROMPT) -> AppState:
     """What is seen before anything was computed."""
     return AppState(
         prompt=prompt,
         selection=Selection(feature=FIRST_FEATURE if prompt == FIRST_PROMPT else None),
-        filters=Filters(layers=(0, pack.model.n_layers - 1)),
     )
 
 
 def begin(window: Window) -> None:
     """Load the demo pack, once the window is on the screen."""
-    QTimer.singleShot(0, lambda: window.store.start(pack=paths.demo_pack()))
+    QTimer.singleShot(0, lambda: window.store.start(source=Source((paths.demo_pack(),))))
 
 
 def application() -> QApplication:

@@ -18,7 +18,7 @@ from desktop_scope.engine.requests import (
     Request,
     TracePrompt,
 )
-from desktop_scope.engine.types import Generation, ModelInfo, Trace
+from desktop_scope.engine.types import Generation, Loaded, Trace
 from desktop_scope.engine.worker import Done, Event, Failed, Partial, Progress
 from desktop_scope.evidence.requests import (
     FollowFeature,
@@ -46,15 +46,13 @@ class Plan:
 def wanted(state: AppState) -> dict[str, Request]:
     """The requests whose results this state needs, by kind."""
     requests: list[Request] = []
-    if state.pack is not None:
+    if state.source is not None:
         requests.append(
-            LoadModel(
-                state.pack, state.gguf, state.device, state.dtype, _SPARE_CORES, state.attempt
-            )
+            LoadModel(state.source, state.device, state.dtype, _SPARE_CORES, state.attempt)
         )
-    if state.pack is None or state.model is None:
+    if state.source is None or state.model is None:
         return {request.kind: request for request in requests}
-    requests.append(OpenCatalogue(state.pack))
+    requests.append(OpenCatalogue(state.source))
     feature, token, trace = state.selection.feature, state.selection.token, state.trace
     if state.prompt.text.strip():
         requests.append(_trace_request(state))
@@ -147,8 +145,10 @@ def say(state: AppState, message: Message) -> AppState:
     return replace(state, messages=(*others, message)[-_MOST_MESSAGES:])
 
 
-def _loaded(state: AppState, model: ModelInfo) -> AppState:
-    return replace(state, model=model, opened=None, trace=None, ranking=None)
+def _loaded(state: AppState, loaded: Loaded) -> AppState:
+    return replace(
+        state, model=loaded.model, saes=loaded.saes, opened=None, trace=None, ranking=None
+    )
 
 
 def _opened(state: AppState, opened: Opened) -> AppState:

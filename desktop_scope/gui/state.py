@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from desktop_scope.engine.feature_names import feature_name
+from desktop_scope.engine.requests import Source
 from desktop_scope.engine.types import (
     Damage,
     FeatureId,
@@ -18,6 +19,7 @@ from desktop_scope.engine.types import (
     ModelInfo,
     Probe,
     Prompt,
+    SaeInfo,
     Sampling,
     Trace,
 )
@@ -40,7 +42,7 @@ class Filters:
     scope: Scope = Scope.TEXT
     by: RankBy = RankBy.RARITY
     words: str = ""
-    layers: tuple[int, int] = (0, 10_000)
+    layers: tuple[int, int] = (0, 10_000)  # all
     max_density: float = 0.10
     n_features: int = 1_000_000_000  # a Matryoshka prefix; all by default
 
@@ -109,8 +111,7 @@ class AppState:
     """Everything user-visible. Weights live in the engine, transient things in widgets."""
 
     # What the person set.
-    pack: Path | None = None
-    gguf: Path | None = None  # where the user says the pack's model is
+    source: Source | None = None  # which model, which SAEs
     attempt: int = 0  # a higher one loads again
     device: str = "auto"
     dtype: str = "auto"
@@ -129,6 +130,7 @@ class AppState:
     probe_text: str = ""
     # What came back.
     model: ModelInfo | None = None
+    saes: tuple[SaeInfo, ...] = ()
     opened: Opened | None = None
     trace: Trace | None = None
     ranking: Ranking | None = None
@@ -152,6 +154,12 @@ class AppState:
     def shown_answer(self) -> Generation | None:
         """The answer whose tokens are shown."""
         return self.steered if self.show_steered and self.steered else self.answer
+
+    def name_of(self, feature: FeatureId) -> str:
+        """``17/3988``; its plain number while its SAE is not open."""
+        if feature.sae < len(self.saes):
+            return feature_name(self.saes, feature)
+        return f"{feature.sae}/{feature.index}"
 
     def busy(self, *kinds: str) -> bool:
         """Whether a request of one of these kinds is under way."""

@@ -15,6 +15,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QToolBar, QWidget
 
+from desktop_scope.engine.requests import Source
 from desktop_scope.gui import actions, flow, theme
 from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.docks import Docks
@@ -26,7 +27,6 @@ from desktop_scope.gui.status import StatusStrip
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.palette import Palette
-from desktop_scope.library.pack import Pack
 
 _LAYOUT_VERSION = 1
 _SIZE = (1440, 900)
@@ -36,14 +36,14 @@ _EVERYTHING = frozenset(AppState.__dataclass_fields__)
 class Window(QMainWindow):
     """Puts the panels together and keeps nothing but their places."""
 
-    def __init__(self, store: Store, pack: Pack, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         super().__init__()
         self.store = store
         self._settings = settings
         self.setWindowTitle("Desktop Scope")
         self.setAcceptDrops(True)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
-        self._header = Header(store, pack.saes.matryoshka_prefixes, pack.model.n_layers)
+        self._header = Header(store)
         self._add_bar("header", self._header)
         self.addToolBarBreak()
         self._strip = MessageStrip()
@@ -160,7 +160,12 @@ class Window(QMainWindow):
             self, "Choose the demo model’s file", "", "Models (*.gguf)"
         )
         if path:
-            self.store.act(actions.load_again, gguf=Path(path))
+            self._take_model(Path(path))
+
+    def _take_model(self, path: Path) -> None:
+        """Where the model of the open pack is."""
+        source = self.store.state.source or Source()
+        self.store.act(actions.open_source, Source(source.saes, path))
 
     def save_picture(self) -> None:
         """Save what the window shows."""
@@ -182,7 +187,7 @@ class Window(QMainWindow):
         """Load the file."""
         for url in event.mimeData().urls():
             if url.toLocalFile().endswith(".gguf"):
-                self.store.act(actions.load_again, gguf=Path(url.toLocalFile()))
+                self._take_model(Path(url.toLocalFile()))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Only now is the size known for which the original layout is meant."""

@@ -76,9 +76,7 @@ def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> Langua
     else:
         name = repo_of(source.model) or source.model.name
     assert folder is not None
-    return load_model(
-        folder, name, job, request.device, request.dtype, request.spare_cores, first
-    )
+    return load_model(folder, name, job, request.device, request.dtype, request.spare_cores, first)
 
 
 def _is_of(pack: Pack | None, model: Path) -> bool:
@@ -129,4 +127,3 @@ def sae_paths(path: Path) -> list[Path]:
             "Choose the folder with the SAE’s files, or the file itself.",
         )
     return list(found)
-

@@ -168,7 +168,7 @@ class CardPanel(Panel):
         self._examples.set_examples(card.examples, card.max_active)
         self._examples.setFixedHeight(_height_of(self._examples))
         self._neighbours.set_rows(
-            [(f"{n.label.text}  ·  {n.feature}", n.cosine) for n in card.neighbours],
+            [(f"{n.label.text}  ·  {n.name}", n.cosine) for n in card.neighbours],
             maximum=1.0,
             grey=True,
         )
@@ -222,14 +222,14 @@ def _here(state: AppState, card: Card) -> float | None:
     trace, token = state.trace, state.selection.token
     if trace is None or token is None or token >= trace.n_tokens:
         return None
-    value = float(trace.acts[card.feature.layer].of(card.feature.index)[token])
+    value = float(trace.acts[card.feature.sae].of(card.feature.index)[token])
     return value or None
 
 
 def as_text(card: Card) -> str:
     """The card for pasting into notes."""
     lines = [
-        f"{card.label.text} (feature {card.feature}, {card.label.source} label)",
+        f"{card.label.text} (feature {card.name}, {card.label.source} label)",
         f"fires on {percent(card.density)} of tokens, at most {number(card.max_active)}",
         "promotes: " + ", ".join(t.text.strip() for t in card.promotes),
         "suppresses: " + ", ".join(t.text.strip() for t in card.suppresses),

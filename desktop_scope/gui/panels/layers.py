@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QRectF, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
+from desktop_scope.engine.types import LensRow
 from desktop_scope.gui import actions, flow, theme
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, Message, shown_tokens
@@ -97,10 +99,10 @@ class LayersPanel(Panel):
             self._draw_lines(state, fields)
         if fields & {"selection", "path", "trace", "show_template", "pins"}:
             where = self._position(state.selection.token)
-            self._map.set_current(path.feature.layer, where)
+            self._map.set_current(path.own, where)
             if self._lines is not None:
                 self._lines.set_current(where)
-        if fields & {"lens", "selection", "trace"}:
+        if fields & {"lens", "selection", "trace", "path"}:
             self._draw_lens(state)
         self._map.set_stale(state.busy("follow", "trace"))
         if self._lines is not None:
@@ -121,12 +123,13 @@ class LayersPanel(Panel):
             maximum=1.0,
             masked=trace.masked[self._shown],
             texts=[trace.texts[i] for i in self._shown],
+            row_labels=[member.name.rpartition("/")[0] for member in path.family],
         )
         self._map.set_row_alpha(_FAINTEST + (1 - _FAINTEST) * certain)
         self._map.set_row_notes([f"{cosine:.2f}" for cosine in cosines])
         if self._lines is not None:
             self._lines.set_gutters(*self._map.gutters())
-        label = path.family[path.feature.layer].label.text
+        label = path.family[path.own].label.text
         self._heading.setText(f"{label}, and its best match in every layer")
 
     def _draw_lines(self, state: AppState, fields: frozenset[str]) -> None:
@@ -134,8 +137,8 @@ class LayersPanel(Panel):
         assert trace is not None
         lines = [
             (
-                f"{pin.label.text} ({pin.feature})",
-                trace.acts[pin.feature.layer].of(pin.feature.index)[self._shown] / pin.max_active,
+                f"{pin.label.text} ({state.name_of(pin.feature)})",
+                trace.acts[pin.feature.sae].of(pin.feature.index)[self._shown] / pin.max_active,
                 theme.pinned_color(slot),
             )
             for slot, pin in enumerate(state.pins)
@@ -164,7 +167,7 @@ class LayersPanel(Panel):
     def _draw_lens(self, state: AppState) -> None:
         trace, token = state.trace, state.selection.token
         assert trace is not None
-        self._lens.set_rows(state.lens)
+        self._lens.set_rows(_beside(state))
         if token is not None and token < trace.n_tokens:
             word = trace.texts[token].strip() or "⏎"
             self._lens_heading.setText(f"after “{word}” it would say")
@@ -185,8 +188,8 @@ class LayersPanel(Panel):
         value = float(state.path.values[layer, token])
         word = state.trace.texts[token].strip()
         return (
-            f"layer {layer}, “{word}”: {percent(value)} of its maximum\n"
-            f"{member.label.text}  ({member.feature}, cosine {number(member.cosine)})"
+            f"layer {member.name.rpartition('/')[0]}, “{word}”: {percent(value)} of its maximum\n"
+            f"{member.label.text}  ({member.name}, cosine {number(member.cosine)})"
         )
 
     @Slot(int, int)
@@ -213,3 +216,12 @@ class LayersPanel(Panel):
     @Slot(int)
     def _token_clicked(self, position: int) -> None:
         self._moved(-1, position)
+
+
+def _beside(state: AppState) -> tuple[LensRow, ...]:
+    """The lens of the layer of every row of the map; by the place of the row."""
+    path, lens = state.path, state.lens
+    if path is None or not lens:
+        return ()
+    layers = [state.saes[member.feature.sae].layer for member in path.family]
+    return tuple(replace(lens[layer], layer=row) for row, layer in enumerate(layers))

@@ -172,7 +172,7 @@ class SteeringPanel(Panel):
 
     def _new_dial(self, state: DialState) -> Dial:
         feature = state.feature
-        dial = Dial(f"{state.label.text} · L{feature.layer}/{feature.index}")
+        dial = Dial(f"{state.label.text} · {self.store.state.name_of(feature)}")
 
         def turned(value: float) -> None:
             self._turned[feature] = value

@@ -93,7 +93,7 @@ class TokensPanel(Panel):
                 [
                     (
                         pin.label.text,
-                        trace.acts[pin.feature.layer].of(pin.feature.index)[self._shown]
+                        trace.acts[pin.feature.sae].of(pin.feature.index)[self._shown]
                         / pin.max_active,
                         theme.pinned_color(slot),
                     )
@@ -133,12 +133,15 @@ class TokensPanel(Panel):
         self._view.set_current(where if found else -1)
         if feature is None or opened is None:
             return
-        maximum = float(opened.max_active[feature])
-        self._view.set_values(trace.acts[feature.layer].of(feature.index)[self._shown], maximum)
+        values = trace.acts[feature.sae].of(feature.index)[self._shown]
+        # Where nothing is known of the feature, the strongest here counts as full.
+        known = float(opened.max_active[feature.sae][feature.index])
+        maximum = float(values.max(initial=0.0)) if np.isnan(known) else known
+        self._view.set_values(values, maximum)
         self._legend.set_range(maximum)
         named = state.card is not None and state.card.feature == feature
-        label = state.card.label.text if state.card and named else f"feature {feature}"
-        self._title.setText(f"{label}  ·  layer {feature.layer}")
+        label = state.card.label.text if state.card and named else "feature"
+        self._title.setText(f"{label}  ·  {state.name_of(feature)}")
 
     @Slot(int)
     def _chosen(self, token: int) -> None:

@@ -86,7 +86,7 @@ class _Rows(QAbstractTableModel):
 
     def _text(self, row: FeatureRow, column: int) -> str:
         if column == LAYER:
-            return str(row.feature.layer)
+            return row.name.rpartition("/")[0]
         if column == LABEL:
             star = "★ " if row.feature in self.pinned else ""
             return star + row.label.text
@@ -113,7 +113,7 @@ class _Rows(QAbstractTableModel):
 def _tooltip(row: FeatureRow) -> str:
     return (
         f"{row.label.text}\n"
-        f"feature {row.feature} · {row.label.source} label, {row.label.confidence} confidence\n"
+        f"feature {row.name} · {row.label.source} label, {row.label.confidence} confidence\n"
         f"activation {number(row.value)} of at most {number(row.max_active)} · "
         f"fires on {percent(row.density)} of tokens"
     )

@@ -1,0 +1,381 @@
+"""Does an SAE fit the model where it is attached? Measured on text, and compared with elsewhere.
+
+- L0: mean number of active features per token.
+- FVU, the fraction of variance unexplained: Σ‖y − ŷ‖² / Σ‖y − mean(y)‖² over the tokens.
+- CE recovered: (CE_mean − CE_sae) / (CE_mean − CE): how much of the model's next-token loss
+  survives when what the SAE writes is replaced by its reconstruction; 0 is as bad as replacing it
+  by its mean. The field also uses zero instead of the mean, which gives higher figures.
+
+Tokens that the SAE does not encode are left as they are and not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from desktop_scope import paths
+from desktop_scope.engine import trace as tracing
+from desktop_scope.engine.hook_points import HookPoint, Site, resid_post
+from desktop_scope.engine.hooks import Edit, checked
+from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.sae_weights import InputNorm, SaeWeights
+from desktop_scope.engine.types import Bools, Health, Prompt, Tried, Verdict
+from desktop_scope.engine.worker import Job
+from desktop_scope.errors import ScopeError
+
+_UNUSABLE_FVU, _POOR_FVU = 0.7, 0.45
+_UNUSABLE_CE, _POOR_CE = 0.3, 0.7
+_L0_FACTOR = 3.0
+_BETTER = 0.85  # another place is named when its FVU is at most this share
+_COMPARED_TEXTS = 6  # for trying other places, where only the order matters
+_STREAM = (Site.RESID_PRE, Site.RESID_MID, Site.RESID_POST)
+
+
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """One text after a forward pass."""
+
+    kept: tracing.Activations
+    masked: Bools
+
+
+class _Sums:
+    """What a placing comes to, text by text."""
+
+    def __init__(self, d_out: int, d_sae: int) -> None:
+        self.n = self.active = 0
+        self.wrong = self.squares = 0.0
+        self.total = torch.zeros(d_out, dtype=torch.float64)
+        self.count = np.zeros(d_sae, np.int64)
+        self.summed = np.zeros(d_sae, np.float64)
+        self.largest = np.zeros(d_sae, np.float32)
+        self.norms: list[torch.Tensor] = []
+
+    @property
+    def fvu(self) -> float:
+        variance = self.squares - float(self.total.square().sum()) / max(self.n, 1)
+        return self.wrong / variance if variance > 0 else float("inf")
+
+    @property
+    def l0(self) -> float:
+        return self.active / max(self.n, 1)
+
+
+class Doctor:
+    """Examines the SAEs of one model on the built-in text."""
+
+    def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
+        self._model = model
+        self._saes = saes
+        text = (paths.resources() / "check_text.txt").read_text("utf-8")
+        self._ids = [
+            torch.tensor([model.encode(Prompt(part, chat=False)).ids], device=model.device)
+            for part in text.split("\n\n")
+            if part.strip()
+        ]
+
+    def examine(self, slot: int, job: Job, elsewhere: bool = True) -> Health:
+        """How one SAE fits.
+
+        Args:
+            slot: Which of the SAEs.
+            job: Told of the progress.
+            elsewhere: Also try the hooks around it.
+
+        Raises:
+            Cancelled: The job was.
+        """
+        sae = self._saes[slot]
+        places = self._places(sae.weights) if elsewhere else []
+        steps = 3 * len(self._ids)
+        with torch.inference_mode():
+            own = _Sums(_target_width(sae), sae.d_sae)
+            tries = [(place, _Sums(_target_width(place), 0)) for place in places]
+            plain = 0.0
+            for n, ids in enumerate(self._ids):
+                job.progress(n, steps, "Checking an SAE")
+                compared = tries if n < _COMPARED_TEXTS else []
+                text, loss = self._read(ids, [sae, *(place for place, _ in compared)], job)
+                plain += loss
+                self._measure(sae, text, own, self._members(sae))
+                for place, sums in compared:
+                    job.check()
+                    self._measure(place, text, sums, [place])
+            broken = self._loss(sae, job, len(self._ids), steps)
+            mean = (own.total / max(own.n, 1)).float()
+            blank = self._loss(sae, job, 2 * len(self._ids), steps, mean)
+            job.progress(steps, steps, "Checking an SAE")
+        recovered = (blank - broken) / (blank - plain) if blank > plain else float("nan")
+        tried = sorted((_tried(place, sums) for place, sums in tries), key=lambda t: t.fvu)
+        return _health(slot, sae.weights, own, recovered, tuple(tried))
+
+    def _read(self, ids: torch.Tensor, saes: Sequence[Sae], job: Job) -> tuple[_Text, float]:
+        """A text's activations for some SAEs, and the summed loss of its tokens."""
+        points = {p for s in saes for p in (*s.weights.reads, *s.weights.writes)}
+        points |= {p for s in self._members(saes[0]) for p in s.weights.reads}
+        kept = tracing.run(self._model, ids, sorted(points), job)
+        masked = tracing.own_mask(saes[0], tracing.mask_of([saes[0]], kept))
+        return _Text(kept, masked), self._loss_of(kept.hidden, ids)
+
+    def _loss_of(self, hidden: torch.Tensor, ids: torch.Tensor) -> float:
+        logits = self._model.logits(hidden[:-1])
+        return float(cross_entropy(logits, ids[0, 1:].to(logits.device), reduction="sum"))
+
+    def _members(self, sae: Sae) -> list[Sae]:
+        """The SAEs whose outputs add up to what this one reconstructs; itself among them."""
+        weights = sae.weights
+        if not weights.group:
+            return [sae]
+        at = _target(weights)
+        return [
+            s for s in self._saes
+            if s.weights.group == weights.group and at[0] in s.weights.writes
+        ]  # fmt: skip
+
+    def _measure(self, sae: Sae, text: _Text, sums: _Sums, members: Sequence[Sae]) -> None:
+        kept = torch.from_numpy(np.flatnonzero(~text.masked))
+        at = _target(sae.weights)
+        y = text.kept.side_by_side(at).float()[kept.to(self._model.device)]
+        guess = torch.zeros_like(y)
+        for member in members:
+            x = text.kept.read_by(member).to(member.device)
+            acts = member.encode(x, text.masked)
+            part = _part_at(member, member.decode(acts, x), at)
+            guess += part[kept.to(part.device)].to(guess.device)
+            if member is sae:
+                sums.active += len(acts.indices)
+                if len(sums.count):
+                    np.add.at(sums.count, acts.indices, 1)
+                    np.add.at(sums.summed, acts.indices, acts.values)
+                    np.maximum.at(sums.largest, acts.indices, acts.values)
+        sums.n += len(kept)
+        sums.wrong += float((y - guess).double().square().sum())
+        sums.squares += float(y.double().square().sum())
+        sums.total += y.double().sum(0).cpu()
+        sums.norms.append(text.kept.read_by(sae).float().norm(dim=-1)[kept].cpu())
+
+    def _loss(
+        self, sae: Sae, job: Job, done: int, steps: int, mean: torch.Tensor | None = None
+    ) -> float:
+        """The summed loss of all texts with what the SAE writes replaced.
+
+        Args:
+            mean: Replace it by this; by the reconstruction when there is none.
+        """
+        loss = 0.0
+        for n, ids in enumerate(self._ids):
+            job.progress(done + n, steps, "Checking an SAE")
+            edits = checked(self._replaced(sae, mean), self._model.parts, job.check)
+            hidden = self._model.hidden(ids, edits, use_cache=False)[0]
+            loss += self._loss_of(hidden, ids)
+        return loss
+
+    def _replaced(self, sae: Sae, mean: torch.Tensor | None) -> dict[HookPoint, Edit]:
+        """Edits that put the reconstruction, or a mean, into the place of what is written."""
+        members, at = self._members(sae), _target(sae.weights)
+        seen: dict[HookPoint, torch.Tensor] = {}
+        reads = {p for member in members for p in member.weights.reads}
+
+        def edit_of(point: HookPoint) -> Edit:
+            def edit(y: torch.Tensor) -> torch.Tensor | None:
+                if point in reads:
+                    seen[point] = y[0]
+                if point not in at or (mean is None and len(at) > 1 and point != at[-1]):
+                    return None
+                place = at.index(point)
+                if mean is not None:
+                    guess = mean.view(len(at), -1)[place].expand_as(y[0])
+                else:
+                    guess = self._guess(members, seen, at)[:, place]
+                masked = torch.zeros(len(y[0]), dtype=torch.bool, device=y.device)
+                masked[: max(sae.weights.skip_positions, 1)] = True
+                if sae.outlier_norm < float("inf"):
+                    x = torch.cat([seen[p] for p in sae.weights.reads], -1)
+                    masked |= x.float().norm(dim=-1) > sae.outlier_norm
+                return torch.where(masked[:, None], y[0].float(), guess.to(y.device)).to(y.dtype)[
+                    None
+                ]
+
+            return edit
+
+        return {point: edit_of(point) for point in sorted(reads | set(at))}
+
+    @staticmethod
+    def _guess(
+        members: Sequence[Sae], seen: dict[HookPoint, torch.Tensor], at: tuple[HookPoint, ...]
+    ) -> torch.Tensor:
+        """[T, writes, d]."""
+        total: torch.Tensor | None = None
+        for member in members:
+            x = torch.cat([seen[p] for p in member.weights.reads], -1).to(member.device)
+            acts = member.encode(x, np.zeros(len(x), bool))
+            part = _part_at(member, member.decode(acts, x), at)
+            total = part if total is None else total + part.to(total.device)
+        assert total is not None
+        return total.view(len(total), len(at), -1)
+
+    # ---- elsewhere
+
+    def _places(self, weights: SaeWeights) -> list[Sae]:
+        """The same SAE at the hooks around its own, and with other normalisations."""
+        if len(weights.reads) > 1 or len(weights.writes) > 1:
+            return []
+        sae = next(s for s in self._saes if s.weights is weights)
+        moved = [replace(weights, reads=(r,), writes=(w,)) for r, w in self._neighbours(weights)]
+        other = [
+            replace(weights, **change)
+            for change in (
+                {"norm": InputNorm.LAYER_NORM},
+                {"norm": InputNorm.CONSTANT_NORM_RESCALE},
+                {"norm": InputNorm.NONE},
+                {"centred": not weights.centred},
+                {"subtract_b_dec": not weights.subtract_b_dec},
+            )
+            if any(getattr(weights, name) != value for name, value in change.items())
+            and weights.d_in == weights.d_out
+        ]
+        return [sae.placed(changed) for changed in (*moved, *other)]
+
+    def _neighbours(self, weights: SaeWeights) -> list[tuple[HookPoint, HookPoint]]:
+        """Other hooks of the same width, in its layer and the ones beside it."""
+        parts, last = self._model.parts, self._model.info.n_layers - 1
+        read, write = weights.reads[0], weights.writes[0]
+        layers = [n for n in range(read.layer - 1, read.layer + 2) if 0 <= n <= last]
+        sites = [
+            site
+            for site in parts.sites()
+            if parts.width(site) == weights.d_in and site is not Site.EMBED
+        ]
+        if read == write:
+            spots = {HookPoint(layer, site) for layer in layers for site in sites}
+            spots |= {HookPoint(0, Site.EMBED)} if read.layer == 0 else set()
+            spots = {_named_once(point) for point in spots} - {_named_once(read)}
+            return [(point, point) for point in sorted(spots)]
+        shifted = [
+            (HookPoint(layer, read.site), HookPoint(layer, write.site))
+            for layer in layers
+            if layer != read.layer
+        ]
+        ins = [HookPoint(read.layer, site) for site in sites if site is not read.site]
+        outs = [HookPoint(write.layer, site) for site in sites if site is not write.site]
+        return [*shifted, *((point, write) for point in ins), *((read, point) for point in outs)]
+
+
+def _named_once(point: HookPoint) -> HookPoint:
+    """The stream before a block is the stream after the one before."""
+    if point.site is Site.RESID_PRE and point.layer:
+        return resid_post(point.layer - 1)
+    return point
+
+
+def _target(weights: SaeWeights) -> tuple[HookPoint, ...]:
+    """What an SAE is held responsible for: all that an autoencoder reads, else its own layer."""
+    if weights.reads == weights.writes or len(weights.writes) == 1:
+        return weights.writes
+    own = [point for point in weights.writes if point.layer == weights.reads[0].layer]
+    return ((own or list(weights.writes))[0],)
+
+
+def _target_width(sae: Sae) -> int:
+    weights = sae.weights
+    return weights.d_out // len(weights.writes) * len(_target(weights))
+
+
+def _part_at(sae: Sae, y: torch.Tensor, at: tuple[HookPoint, ...]) -> torch.Tensor:
+    """What of [T, d_out] is written at some of the hooks."""
+    writes = sae.weights.writes
+    if writes == at:
+        return y
+    parts = y.view(len(y), len(writes), -1)
+    return torch.cat([parts[:, writes.index(point)] for point in at], -1)
+
+
+def _tried(place: Sae, sums: _Sums) -> Tried:
+    w = place.weights
+    return Tried(
+        hook_name=w.reads[0].name,
+        hook_out=w.writes[0].name,
+        norm=str(w.norm),
+        centred=w.centred,
+        subtract_b_dec=w.subtract_b_dec,
+        fvu=sums.fvu,
+        l0=sums.l0,
+    )
+
+
+def _in_words(place: Tried, weights: SaeWeights) -> str:
+    """What is different there."""
+    parts = []
+    if (place.hook_name, place.hook_out) != (weights.reads[0].name, weights.writes[0].name):
+        same = place.hook_name == place.hook_out
+        parts.append(f"at {place.hook_name}" + ("" if same else f" → {place.hook_out}"))
+    if place.norm != weights.norm:
+        parts.append(f"with {place.norm.replace('_', ' ')} of its input")
+    if place.centred != weights.centred:
+        parts.append("with centred input" if place.centred else "without centring its input")
+    if place.subtract_b_dec != weights.subtract_b_dec:
+        parts.append(("" if place.subtract_b_dec else "not ") + "subtracting b_dec")
+    return " and ".join(parts)
+
+
+def _health(
+    slot: int, weights: SaeWeights, own: _Sums, recovered: float, tried: tuple[Tried, ...]
+) -> Health:
+    best = next((t for t in tried if t.fvu < _BETTER * own.fvu and t.fvu < _UNUSABLE_FVU), None)
+    verdict, reason = _judged(weights, own, recovered, best)
+    fired = np.maximum(own.count, 1)
+    norms = torch.cat(own.norms) if own.norms else torch.zeros(1)
+    return Health(
+        slot=slot,
+        hook_name=weights.reads[0].name,
+        hook_out=weights.writes[0].name,
+        n_tokens=own.n,
+        l0=own.l0,
+        fvu=own.fvu,
+        ce_recovered=recovered,
+        verdict=verdict,
+        reason=reason,
+        tried=tried,
+        best=best,
+        density=(own.count / max(own.n, 1)).astype(np.float32),
+        mean_active=(own.summed / fired).astype(np.float32),
+        max_active=own.largest,
+        median_norm=float(norms.median()),
+    )
+
+
+def _judged(
+    weights: SaeWeights, own: _Sums, recovered: float, best: Tried | None
+) -> tuple[Verdict, str]:
+    if not own.n:
+        raise ScopeError("The built-in text has no token that this SAE encodes.", "Report this.")
+    if best is not None:
+        verdict = Verdict.RED if own.fvu > _POOR_FVU or best.fvu < own.fvu / 2 else Verdict.AMBER
+        return verdict, (
+            f"it fits better {_in_words(best, weights)}: {best.fvu:.0%} of the variance "
+            f"unexplained so, {own.fvu:.0%} as it is"
+        )
+    if own.fvu > _UNUSABLE_FVU or recovered < _UNUSABLE_CE:
+        return Verdict.RED, (
+            f"it does not describe this model: {min(own.fvu, 99):.0%} of the variance unexplained, "
+            f"{recovered:.0%} of the loss recovered"
+        )
+    declared = weights.declared_l0
+    if declared and not declared / _L0_FACTOR <= own.l0 <= declared * _L0_FACTOR:
+        return Verdict.AMBER, (
+            f"{own.l0:.0f} features fire on a token, where {declared:.0f} are declared"
+        )
+    if own.fvu > _POOR_FVU or recovered < _POOR_CE:
+        return Verdict.AMBER, (
+            f"it describes this model poorly: {own.fvu:.0%} of the variance unexplained, "
+            f"{recovered:.0%} of the loss recovered"
+        )
+    return Verdict.GREEN, (
+        f"it fits: {own.fvu:.0%} of the variance unexplained, {recovered:.0%} of the loss recovered"
+    )
