@@ -17,13 +17,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 
-from safetensors import SafetensorError
-
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.errors import ScopeError
-from desktop_scope.formats import compact
+from desktop_scope.formats import compact, gemma_scope, gemma_scope_2, saelens, sparsify
 
-LOADERS: tuple[ModuleType, ...] = (compact,)
+LOADERS: tuple[ModuleType, ...] = (compact, gemma_scope, gemma_scope_2, saelens, sparsify)
 
 
 def recognised(file_name: str) -> list[ModuleType]:
@@ -36,7 +34,7 @@ def recognised(file_name: str) -> list[ModuleType]:
 
 
 def format_of(path: Path) -> ModuleType:
-    """The one format that a file or folder is in.
+    """The one format that a file or folder is in, or a file is a part of.
 
     Raises:
         ScopeError: It is missing, unreadable, or in none or several of the known formats.
@@ -44,10 +42,9 @@ def format_of(path: Path) -> ModuleType:
     if not path.exists():
         raise ScopeError(f"There is no SAE file {path}.", "Check the path, or install again.")
     try:
-        matches = [loader for loader in LOADERS if loader.match(path)]
+        matches = [loader for loader in LOADERS if loader.match(_opened(loader, path))]
     except OSError as error:
-        message = f"The file {path} cannot be read: {error}."
-        raise ScopeError(message, "Check that it is a file, and its permissions.") from error
+        raise _unreadable(path, error) from error
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -58,17 +55,25 @@ def format_of(path: Path) -> ModuleType:
 
 
 def open_sae(path: Path) -> tuple[SaeWeights, ...]:
-    """Open an SAE file or folder in whichever format it is.
+    """Open an SAE file or folder, or the folder that a file is a part of, in whichever format.
 
     Raises:
         ScopeError: It is missing, damaged, or in none or several of the known formats.
     """
+    loader = format_of(path)
     try:
-        weights: tuple[SaeWeights, ...] = format_of(path).open(path)
-    except SafetensorError as error:
-        message = f"The file {path} is damaged or cut short ({error})."
-        raise ScopeError(message, "Get it again.") from error
+        weights: tuple[SaeWeights, ...] = loader.open(_opened(loader, path))
     except OSError as error:
-        message = f"The file {path} cannot be read: {error}."
-        raise ScopeError(message, "Check that it is a file, and its permissions.") from error
+        raise _unreadable(path, error) from error
     return weights
+
+
+def _opened(loader: ModuleType, path: Path) -> Path:
+    """What a loader is to look at: for a file of a format of folders, the folder."""
+    inside = loader.OPENS == "folder" and loader in recognised(path.name) and path.is_file()
+    return path.parent if inside else path
+
+
+def _unreadable(path: Path, error: OSError) -> ScopeError:
+    message = f"The file {path} cannot be read: {error}."
+    return ScopeError(message, "Check that it is a file, and its permissions.")

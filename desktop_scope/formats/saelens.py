@@ -1,0 +1,254 @@
+"""SAELens, from version 1 on: ``cfg.json`` and ``sae_weights.safetensors``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from desktop_scope.engine.hook_points import HookPoint
+from desktop_scope.engine.sae_weights import (
+    Architecture,
+    DecoderNorm,
+    Gate,
+    InputNorm,
+    SaeWeights,
+)
+from desktop_scope.errors import ScopeError
+from desktop_scope.formats import saelens_registry
+from desktop_scope.formats.config import HINT, Config, json_object
+from desktop_scope.formats.hook_names import hook_point, model_id
+from desktop_scope.formats.reading import TensorFile, safetensors_file
+from desktop_scope.formats.repository import names_of
+
+NAME = "SAELens"
+FILES = ("sae_weights.safetensors",)
+OPENS = "folder"
+
+_ARCHITECTURES = {
+    "standard": Architecture.RELU,
+    "transcoder": Architecture.RELU,
+    "skip_transcoder": Architecture.RELU,
+    "jumprelu": Architecture.JUMPRELU,
+    "jumprelu_transcoder": Architecture.JUMPRELU,
+    "jumprelu_skip_transcoder": Architecture.JUMPRELU,
+    "topk": Architecture.TOPK,
+    "abstopk": Architecture.ABSTOPK,
+    "gated": Architecture.GATED,
+    # Checkpoints of a training run; what is saved at its end says jumprelu.
+    "batchtopk": Architecture.JUMPRELU,
+    "matryoshka_batchtopk": Architecture.JUMPRELU,
+}
+_WITH_K = (Architecture.TOPK, Architecture.ABSTOPK)
+_AVERAGED = "expected_average_only_in"
+_NORMS = {
+    "none": InputNorm.NONE,
+    _AVERAGED: InputNorm.NONE,  # a constant factor, which is folded into the weights
+    "layer_norm": InputNorm.LAYER_NORM,
+    "constant_norm_rescale": InputNorm.CONSTANT_NORM_RESCALE,
+}
+_SHAPES = {
+    "W_enc": "d n",
+    "W_dec": "n e",
+    "b_dec": "e",
+    "b_enc": "n",
+    "b_gate": "n",
+    "b_mag": "n",
+    "r_mag": "n",
+    "threshold": "n",
+    "log_threshold": "n",
+    "topk_threshold": "",
+    "scaling_factor": "n",
+    "W_skip": "e d",
+}
+_ALWAYS = {"W_enc", "W_dec", "b_dec"}
+_OPTIONAL = {"W_skip", "scaling_factor"}
+_GATE = {"b_gate", "b_mag", "r_mag"}
+_THRESHOLDS = ("threshold", "log_threshold", "topk_threshold")
+
+
+def match(path: Path) -> bool:
+    """Whether it is a folder with these two files."""
+    return (path / "sae_weights.safetensors").is_file() and (path / "cfg.json").is_file()
+
+
+def open(path: Path) -> tuple[SaeWeights, ...]:
+    """Map the tensors.
+
+    Raises:
+        ScopeError: Something is wrong with the files, or the SAE is of a kind that is not known.
+    """
+    config = json_object(path / "cfg.json")
+    about = config.part("metadata") if "metadata" in config else config
+    said = saelens_registry.entry(path)
+    name, architecture = _architecture(config)
+    transcodes = "transcoder" in name
+    tensors = _tensors(safetensors_file(path / "sae_weights.safetensors"), config, architecture)
+    reads, writes = _hooks(about, transcodes)
+    norm = said.norm or _norm(config, transcodes)
+    k = _k(config) if architecture in _WITH_K else None
+    weights = SaeWeights(
+        name="/".join(names_of(path)[-2:]),
+        format=NAME,
+        architecture=architecture,
+        reads=(reads,),
+        writes=(writes,),
+        W_enc=tensors["W_enc"].T,
+        W_dec=tensors["W_dec"],
+        b_enc=tensors.get("b_enc"),
+        b_dec=tensors["b_dec"],
+        threshold=_threshold(tensors) if architecture is Architecture.JUMPRELU else None,
+        k=k,
+        gate=Gate(*(tensors[key] for key in Gate._fields)) if "b_gate" in tensors else None,
+        W_skip=tensors["W_skip"].T if "W_skip" in tensors else None,
+        norm=_NORMS[norm],
+        centred=said.centred or _centred(about),
+        subtract_b_dec=config.flag("apply_b_dec_to_input", True) and not transcodes,
+        decoder_norm=_decoder_norm(config),
+        prefixes=_prefixes(config, about, tensors["W_dec"].shape[0]),
+        model=model_id(about.text("model_name", "")),
+        declared_l0=_l0(config, about, k),
+        prepend_bos=about.flag("prepend_bos") if "prepend_bos" in about else None,
+    )
+    factor = said.factor or _trained_with(path)
+    return (_folded(weights, factor) if norm == _AVERAGED and factor else weights,)
+
+
+def _architecture(config: Config) -> tuple[str, Architecture]:
+    activation = config.text("activation_fn", config.text("activation_fn_str", "relu"))
+    name = "topk" if activation == "topk" else config.text("architecture", "standard")
+    if name not in _ARCHITECTURES or activation not in ("relu", "topk"):
+        unknown = name if name not in _ARCHITECTURES else activation
+        raise ScopeError(
+            f"The SAE {config.path.parent.name} is of the architecture “{unknown}”, which "
+            "Desktop Scope does not know.",
+            f"SAELens's others can be read: {', '.join(_ARCHITECTURES)}.",
+        )
+    return name, _ARCHITECTURES[name]
+
+
+def _norm(config: Config, transcodes: bool) -> str:
+    said = config.get("normalize_activations", False)
+    norm = {True: _AVERAGED, False: "none"}[said] if isinstance(said, bool) else said
+    # What a transcoder writes cannot be put back in the measure of what it reads.
+    known = ("none", _AVERAGED) if transcodes else tuple(_NORMS)
+    if not isinstance(norm, str) or norm not in known:
+        raise ScopeError(
+            f"The SAE {config.path.parent.name} normalises activations by “{norm}”, which "
+            "Desktop Scope does not know.",
+            "Fold the normalisation into its weights with SAELens, and save it again.",
+        )
+    return norm
+
+
+def _tensors(
+    file: TensorFile, config: Config, architecture: Architecture
+) -> dict[str, torch.Tensor]:
+    needed = _ALWAYS | (_GATE if architecture is Architecture.GATED else {"b_enc"})
+    if architecture is Architecture.JUMPRELU:
+        needed |= {next((key for key in _THRESHOLDS if key in file.tensors), _THRESHOLDS[0])}
+    tensors = file.take(
+        {key: shape for key, shape in _SHAPES.items() if key in needed | _OPTIONAL},
+        optional=_OPTIONAL - needed,
+        d=config.count("d_in") if "d_in" in config else None,
+        n=config.count("d_sae") if "d_sae" in config else None,
+    )
+    factors = tensors.get("scaling_factor", torch.ones(()))
+    if not torch.allclose(factors, torch.ones_like(factors)):
+        raise ScopeError(
+            f"The SAE {config.path.parent.name} was fine-tuned with factors for its features, "
+            "which Desktop Scope does not know.",
+            "SAELens 5 can fold them into its weights.",
+        )
+    return tensors
+
+
+def _threshold(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    if "threshold" in tensors:
+        return tensors["threshold"]
+    if "log_threshold" in tensors:
+        return tensors["log_threshold"].exp()
+    return tensors["topk_threshold"].expand(len(tensors["b_enc"])).clone()
+
+
+def _hooks(about: Config, transcodes: bool) -> tuple[HookPoint, HookPoint]:
+    if any(key in about for key in ("hook_head_index", "hook_point_head_index")):
+        raise ScopeError(
+            f"The SAE {about.path.parent.name} is for a single attention head.",
+            "Desktop Scope reads all heads of a layer together.",
+        )
+    reads = _hook(about, ("hf_hook_name", "hook_name", "hook_point"))
+    if not transcodes:
+        return reads, reads
+    return reads, _hook(about, ("hf_hook_name_out", "hook_name_out"))
+
+
+def _hook(about: Config, keys: tuple[str, ...]) -> HookPoint:
+    key = next((key for key in keys if key in about), keys[-1])
+    name = about.text(key)
+    if "{layer}" in name:
+        layer = about.get("hook_point_layer", about.get("hook_layer"))
+        name = name.replace("{layer}", str(layer))
+    model = about.text("model_name", "")
+    return hook_point(name, post_norms="gemma-2-" in model or "gemma-3-" in model)
+
+
+def _k(config: Config) -> int:
+    said = config if "k" in config else config.part("activation_fn_kwargs")
+    return said.count("k")
+
+
+def _l0(config: Config, about: Config, k: int | None) -> float | None:
+    """What it was trained to; Batch-TopK SAEs, saved as jumprelu, say so among the metadata."""
+    if k is not None:
+        return k
+    places = (config, about.part("training_architecture_details"))
+    return next((place.number("k") for place in places if "k" in place), None)
+
+
+def _decoder_norm(config: Config) -> DecoderNorm:
+    rescales = config.flag("rescale_acts_by_decoder_norm", False)
+    return DecoderNorm.RESCALE if rescales else DecoderNorm.IGNORE
+
+
+def _centred(about: Config) -> bool:
+    return about.part("model_from_pretrained_kwargs").flag("center_writing_weights", False)
+
+
+def _prefixes(config: Config, about: Config, d_sae: int) -> tuple[int, ...]:
+    details = about.part("training_architecture_details")
+    widths = (details if "matryoshka_widths" in details else config).get("matryoshka_widths", [])
+    if not isinstance(widths, list) or not all(type(width) is int for width in widths):
+        raise ScopeError(f"In {config.path.name}, matryoshka_widths is {widths!r:.80}.", HINT)
+    prefixes = tuple(widths if not widths or widths[-1] == d_sae else [*widths, d_sae])
+    if any(low >= high for low, high in pairwise((0, *prefixes))):
+        raise ScopeError(f"In {config.path.name}, matryoshka_widths does not ascend.", HINT)
+    return prefixes
+
+
+def _trained_with(path: Path) -> float | None:
+    """The factor by which a training run multiplies activations; its checkpoints have it."""
+    scaler = path / "activation_scaler.json"
+    if not scaler.is_file():
+        return None
+    factor = json_object(scaler).number("scaling_factor", 1)
+    if factor <= 0:
+        raise ScopeError(f"In {scaler.name}, scaling_factor is {factor}.", HINT)
+    return factor
+
+
+def _folded(weights: SaeWeights, factor: float) -> SaeWeights:
+    """An SAE of activations times a factor, for activations as they are."""
+    ones = torch.ones(weights.d_sae)
+    threshold = weights.threshold
+    if threshold is not None and weights.decoder_norm is DecoderNorm.RESCALE:
+        threshold = threshold / factor  # it is compared with h times the norm of a decoder row
+    return replace(
+        weights,
+        W_enc_scale=ones * factor,
+        W_dec_scale=ones / factor,
+        b_dec=weights.b_dec / factor,
+        threshold=threshold,
+    )
