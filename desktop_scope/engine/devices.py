@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # A worker that computes in pure Python hands the interpreter back to the window this often.
 _SWITCH_INTERVAL_S = 0.0001
 
+QUANTISED = ("8bit", "4bit")  # number types of weights that are unpacked as they are used
+
 
 def prepare_process() -> None:
     """Settings that only work before torch is loaded. Cheap; call it first thing."""
@@ -100,19 +102,33 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """``auto`` is float32 on a processor and bfloat16 on a GPU.
+    """The type that a model computes in; ``auto`` is float32 on a processor, bfloat16 on a GPU.
+
+    ``8bit`` and ``4bit`` weights are unpacked to the type that ``auto`` is.
 
     Raises:
-        ScopeError: The type is unknown, or the processor would only emulate it.
+        ScopeError: The type is unknown, the processor would only emulate it, or what unpacks
+            the weights is not installed.
     """
     import torch
 
-    if name == "auto":
+    if name in QUANTISED and importlib.util.find_spec("bitsandbytes") is None:
+        raise ScopeError(
+            f"{name} weights need the package bitsandbytes, which is not installed.",
+            "Install it (pip install bitsandbytes), or choose bfloat16.",
+        )
+    if name == "auto" or name in QUANTISED:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if name == "float32":
         return torch.float32
-    if name != "bfloat16":
-        raise ScopeError(f"Unknown number type “{name}”.", "Choose auto, float32 or bfloat16.")
-    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        raise ScopeError("This processor has no bfloat16 arithmetic.", "Choose float32.")
-    return torch.bfloat16
+    if name not in ("bfloat16", "float16"):
+        raise ScopeError(
+            f"Unknown number type “{name}”.",
+            f"Choose auto, float32, bfloat16, float16, {' or '.join(QUANTISED)}.",
+        )
+    mkldnn = torch.ops.mkldnn
+    here = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}[name]
+    if device.type == "cpu" and not getattr(mkldnn, here)():
+        raise ScopeError(f"This processor has no {name} arithmetic.", "Choose float32.")
+    chosen: torch.dtype = getattr(torch, name)
+    return chosen

@@ -1,4 +1,4 @@
-"""Reading and changing the residual stream while the model runs. Hooks are always removed."""
+"""Reading and changing activations while the model runs. Hooks are always removed."""
 
 from __future__ import annotations
 
@@ -8,42 +8,122 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
+from desktop_scope.engine.families import Parts, Side, Tap
+from desktop_scope.engine.hook_points import HookPoint, resid_post
+from desktop_scope.errors import ScopeError
+
+# What an edit is given may be changed in place later in the pass; what it keeps it must copy.
 Edit = Callable[[torch.Tensor], torch.Tensor | None]
 
+_EPS = 1e-5  # of norms that do not say (OLMo)
 
-def _block_hook(edit: Edit) -> Callable[..., Any]:
-    """A forward hook that hands the block's output [batch, pos, d] to ``edit``."""
+
+@contextmanager
+def hooked(parts: Parts, edits: Mapping[HookPoint, Edit]) -> Iterator[None]:
+    """Call each edit with the activations [batch, pos, width] at its point of a forward pass.
+
+    What an edit returns, if anything, replaces them. Edits are called in the order in which the
+    pass reaches them.
+
+    Raises:
+        ScopeError: The model has no such point; during the pass, if a read-only one is changed.
+    """
+    with ExitStack() as stack:
+        # Two points may be one place of a module, whose hooks run in the order of their making.
+        for point in sorted(edits, key=lambda point: parts.tap(point).turn):
+            stack.callback(_attach(parts.tap(point), edits[point], point).remove)
+        yield
+
+
+def checked(
+    edits: Mapping[HookPoint, Edit], parts: Parts, check: Callable[[], None]
+) -> dict[HookPoint, Edit]:
+    """The edits, with a look after every block at whether to stop: ``check`` raises if so."""
+
+    def checked_edit(edit: Edit | None) -> Edit:
+        def run(x: torch.Tensor) -> torch.Tensor | None:
+            check()
+            return edit(x) if edit else None
+
+        return run
+
+    ends = map(resid_post, range(len(parts.blocks)))
+    return {**edits, **{point: checked_edit(edits.get(point)) for point in ends}}
+
+
+def normalized(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What a norm computes before its gain, in float32: x over its RMS; LayerNorms centre first."""
+    x = x.float()
+    if "LayerNorm" in type(norm).__name__:
+        x = x - x.mean(-1, keepdim=True)
+    eps = getattr(norm, "eps", getattr(norm, "variance_epsilon", _EPS))
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+
+
+def _attach(tap: Tap, edit: Edit, point: HookPoint) -> RemovableHandle:
+    if tap.side is Side.OUTPUT:
+        edit = edit if tap.scale == 1 else _scaled(edit, tap.scale)
+        return tap.module.register_forward_hook(_output_hook(edit))
+    if tap.side is Side.STREAM:
+        edit = _in_place(edit)
+    elif tap.side is Side.NORMALIZED:
+        edit = _read_only(edit, tap.module, point)
+    return tap.module.register_forward_pre_hook(_input_hook(edit), with_kwargs=True)
+
+
+def _output_hook(edit: Edit) -> Callable[..., Any]:
+    """Modules return a tensor, or a tuple that begins with it."""
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        # Blocks return a tensor in transformers 5, a tuple before.
-        hidden = output[0] if isinstance(output, tuple) else output
-        changed = edit(hidden)
-        if changed is None:
-            return None
-        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+        if not isinstance(output, tuple):
+            return edit(output)
+        changed = edit(output[0])
+        return None if changed is None else (changed, *output[1:])
 
     return hook
 
 
-def checked(edits: Mapping[int, Edit], n_layers: int, check: Callable[[], None]) -> dict[int, Edit]:
-    """The edits, with a look after every block at whether to stop: ``check`` raises if so."""
+def _input_hook(edit: Edit) -> Callable[..., Any]:
+    """Modules are called with a tensor first, or by the name that transformers gives it."""
 
-    def checked_edit(edit: Edit | None) -> Edit:
-        def run(hidden: torch.Tensor) -> torch.Tensor | None:
-            check()
-            return edit(hidden) if edit else None
+    def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        changed = edit(args[0] if args else kwargs["hidden_states"])
+        if changed is None:
+            return None
+        if args:
+            return (changed, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": changed}
 
-        return run
-
-    return {layer: checked_edit(edits.get(layer)) for layer in range(n_layers)}
+    return hook
 
 
-@contextmanager
-def after_blocks(blocks: nn.ModuleList, edits: Mapping[int, Edit]) -> Iterator[None]:
-    """Call ``edits[i]`` on resid_post of block i; what it returns, if anything, replaces it."""
-    with ExitStack() as stack:
-        for layer, edit in edits.items():
-            handle = blocks[layer].register_forward_hook(_block_hook(edit))
-            stack.callback(handle.remove)
-        yield
+def _scaled(edit: Edit, scale: float) -> Edit:
+    def run(x: torch.Tensor) -> torch.Tensor | None:
+        changed = edit(x * scale)
+        return None if changed is None else changed / scale
+
+    return run
+
+
+def _in_place(edit: Edit) -> Edit:
+    """Write what the edit returns into the tensor, which the block adds the MLP's output to."""
+
+    def run(x: torch.Tensor) -> None:
+        # A gradient needs the tensor as it was.
+        changed = edit(x.clone() if x.requires_grad else x)
+        if changed is not None:
+            x.copy_(changed)
+
+    return run
+
+
+def _read_only(edit: Edit, norm: nn.Module, point: HookPoint) -> Edit:
+    def run(x: torch.Tensor) -> None:
+        if edit(normalized(norm, x)) is not None:
+            raise ScopeError(
+                f"{point} can only be read.", "Change the stream or what the MLP reads instead."
+            )
+
+    return run

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
+import inspect
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from desktop_scope.engine.devices import choose_device, choose_dtype, no_collection, use_threads
-from desktop_scope.engine.families import parts_of
-from desktop_scope.engine.hooks import Edit, after_blocks
-from desktop_scope.engine.packed import pack_model, packing_pays
+from desktop_scope.engine.families import device_of, parts_of
+from desktop_scope.engine.hook_points import HookPoint
+from desktop_scope.engine.hooks import Edit, hooked
+from desktop_scope.engine.packed import pack_model
 from desktop_scope.engine.types import Bools, Floats, ModelInfo, Prompt
-from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
 _ROWS_AT_ONCE = 128  # of [tokens, vocabulary]: bounds the memory, and stays in the cache
@@ -54,20 +51,24 @@ class LanguageModel:
     ) -> None:
         self.info = info
         self.d_model = info.d_model
-        self.device = torch.device(info.device)
         self._model = model
         self._tokenizer = tokenizer
         self._raw_first = [] if raw_first_token is None else [raw_first_token]
         # The unembedding as plain rows, since packed ones cannot be read back; where it is the
         # embedding too, these are the same numbers in memory.
-        self.W_U: torch.Tensor = model.get_output_embeddings().weight
+        self.W_U = _weight_of(model.get_output_embeddings())
         if info.packed:
             tied = model.get_input_embeddings().weight is self.W_U
             pack_model(model)
             self.W_U = model.get_input_embeddings().weight if tied else self.W_U.clone()
         self.parts = parts_of(model)
+        self.device = device_of(self.parts.embed)
         self.stop_ids = _stop_ids(model, tokenizer)
-        self.texts = _vocabulary(tokenizer, info.vocab_size)
+        self.texts = vocabulary(tokenizer, len(self.W_U))
+        # transformers gave its cache argument a new name.
+        names = inspect.signature(self.parts.decoder.forward).parameters
+        self._cache_name = "cache" if "cache" in names else "past_key_values"
+        self._logit_factor, self._logit_cap = _logit_rules(model)
 
     # ---- text and tokens
 
@@ -84,25 +85,55 @@ class LanguageModel:
         if prompt.chat:
             if not self.info.has_chat:
                 raise ScopeError("This model has no chat template.", "Switch to raw text.")
-            # The template's own words may hold the text too ("assistant"), so look for its place.
-            first, whole, begin = [], self._chat(text), self._chat(_STAND_IN).index(_STAND_IN)
-        tokens = self._tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-        ids = [*first, *tokens["input_ids"]]
+            # The template's own words may hold the text too ("assistant"): look for its place.
+            first, whole, begin = [], self._chat(text), self._chat(_STAND_IN).find(_STAND_IN)
+            if begin < 0 or not whole.startswith(text, begin):
+                raise ScopeError(
+                    "The chat template of this model does not keep the text as it is.",
+                    "Switch to raw text.",
+                )
+        tokens, own = self._tokens(whole, begin, begin + len(text))
+        ids = [*first, *tokens]
         if len(ids) > self.info.context:
             raise ScopeError(
                 f"The prompt is {len(ids):,} tokens long; this model reads at most "
                 f"{self.info.context:,}.",
                 "Shorten it.",
             )
-        own = [a < begin + len(text) and b > begin for a, b in tokens["offset_mapping"]]
+        if max(ids, default=0) >= len(self.texts):
+            raise ScopeError(
+                "The prompt has a token that this model has no embedding for.",
+                "Leave special tokens out, or get the tokenizer that belongs to the model.",
+            )
         return Encoded(ids, np.array([False] * len(first) + own))
+
+    def _tokens(self, whole: str, begin: int, end: int) -> tuple[list[int], list[bool]]:
+        """Token ids of a text, and which of them lie at least partly between two places in it."""
+        if self._tokenizer.is_fast:
+            tokens = self._tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+            return tokens["input_ids"], [a < end and b > begin for a, b in tokens["offset_mapping"]]
+        # Tokenizers in pure Python do not say where a token lies: take off what the text before
+        # and after has in common with the whole.
+        ids, before, after = (
+            self._tokenizer.encode(part, add_special_tokens=False)
+            for part in (whole, whole[:begin], whole[end:])
+        )
+        low = _common(ids, before)
+        high = len(ids) - _common(ids[low:][::-1], after[::-1])
+        return ids, [low <= n < high for n in range(len(ids))]
 
     def _chat(self, text: str) -> str:
         """The text as a user's turn, up to where the answer begins."""
         turns = [{"role": "user", "content": text}]
-        return str(
-            self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        )
+        try:
+            chat = self._tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, tokenize=False
+            )
+        except Exception as error:  # a template is a program, and may fail in its own way
+            raise ScopeError(
+                f"The chat template of this model does not work: {error}", "Switch to raw text."
+            ) from error
+        return str(chat)
 
     def token_id(self, text: str) -> int:
         """The token of a word: with the leading space that words in a text have, else as given.
@@ -125,28 +156,38 @@ class LanguageModel:
 
     # ---- running
 
-    def hidden(self, ids: torch.Tensor, edits: Mapping[int, Edit], **more: Any) -> torch.Tensor:
+    def hidden(
+        self, ids: torch.Tensor, edits: Mapping[HookPoint, Edit], **more: Any
+    ) -> torch.Tensor:
         """Run the decoder: [batch, pos] → [batch, pos, d_model] after the final norm.
 
         Args:
             ids: Token ids.
-            edits: By block, what to do with its resid_post.
-            more: Passed to the transformers model, such as a key-value cache.
+            edits: By hook point, what to do with the activations there.
+            more: Passed to the transformers model, such as ``past_key_values``.
         """
-        with after_blocks(self.parts.blocks, edits):
-            return self._model.base_model(input_ids=ids, **more).last_hidden_state  # type: ignore[no-any-return]
+        if "past_key_values" in more:
+            more[self._cache_name] = more.pop("past_key_values")
+        with hooked(self.parts, edits):
+            return self.parts.decoder(input_ids=ids, **more).last_hidden_state  # type: ignore[no-any-return]
 
     def new_cache(self) -> Any:
         """An empty key-value cache, to be passed as ``past_key_values``."""
         from transformers import DynamicCache
 
-        return DynamicCache(config=self._model.config)
+        return DynamicCache(config=self._model.config.get_text_config(decoder=True))
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """[..., d_model] after the final norm → [..., vocabulary] float32."""
         logits: torch.Tensor = self.parts.unembed(hidden).float()
-        cap = getattr(self._model.config, "final_logit_softcapping", None)
+        if self._logit_factor != 1:
+            logits = logits * self._logit_factor
+        cap = self._logit_cap
         return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    def own_logits(self, ids: torch.Tensor) -> torch.Tensor:
+        """What the transformers model makes of [batch, pos]: [batch, pos, vocabulary] float32."""
+        return self._model(input_ids=ids, use_cache=False).logits.float()  # type: ignore[no-any-return]
 
     def read_out(self, hidden: torch.Tensor, ids: torch.Tensor) -> tuple[Floats, torch.Tensor]:
         """What the model expected all along, and what it expects next.
@@ -162,96 +203,61 @@ class LanguageModel:
         parts = [torch.full((1,), torch.nan)]
         for start in range(0, len(ids), _ROWS_AT_ONCE):
             logits = self.logits(hidden[start : start + _ROWS_AT_ONCE])
-            said = ids[start + 1 : start + 1 + len(logits)]
+            said = ids[start + 1 : start + 1 + len(logits)].to(logits.device)
             parts.append(-cross_entropy(logits[: len(said)], said, reduction="none").cpu())
         return torch.cat(parts).numpy(), logits[-1]
 
 
-def load_model(
-    folder: Path,
-    model_id: str,
-    job: Job,
-    device: str = "auto",
-    dtype: str = "auto",
-    spare_cores: int = 0,
-    raw_first_token: int | None = None,
-) -> LanguageModel:
-    """Load a transformers model and its tokenizer from a folder, never from a network.
+def _weight_of(module: Any) -> torch.Tensor:
+    """A module's weight, fetched if it waits in memory or on disk."""
+    if not module.weight.is_meta:
+        return module.weight  # type: ignore[no-any-return]
+    from accelerate.utils import align_module_device  # type: ignore[import-untyped]
 
-    Args:
-        folder: Holds config.json, safetensors weights and the tokenizer.
-        model_id: Its name for people.
-        job: Told of the progress.
-        device: auto, cpu, cuda or mps.
-        dtype: auto, float32 or bfloat16.
-        spare_cores: Cores left to the window.
-        raw_first_token: Put before text without a chat template; None takes the tokenizer's BOS.
+    with align_module_device(module):
+        return module.weight.detach().clone()  # type: ignore[no-any-return]
 
-    Raises:
-        ScopeError: Not loadable, or the device or number type is not to be had.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    start = time.perf_counter()
-    use_threads(spare_cores)
-    where = choose_device(device)
-    kind = choose_dtype(dtype, where)
-    job.progress(0, 3, "Reading the tokenizer")
-    with no_collection():
-        try:
-            # On a thread of its own: transformers leaves a traceback behind which would hold the
-            # frames above, hence this model, in memory when another one is opened.
-            with ThreadPoolExecutor(1) as pool:
-                tokenizer = pool.submit(
-                    AutoTokenizer.from_pretrained, folder, local_files_only=True
-                ).result()
-            job.progress(1, 3, "Reading the weights")
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=kind, local_files_only=True, use_safetensors=True
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise ScopeError(
-                f"The model in {folder} cannot be loaded: {error}",
-                "Check that it holds config.json, safetensors weights and a tokenizer.",
-            ) from error
-        model = model.eval().requires_grad_(False).to(where)
-        job.progress(2, 3, "Making the weights ready for this processor")
-        packed = where.type == "cpu" and kind == torch.float32 and packing_pays()
-        config = model.config.get_text_config()
-        n_bytes = sum(p.numel() * p.element_size() for p in model.parameters())
-        first = tokenizer.bos_token_id if raw_first_token is None else raw_first_token
-        info = ModelInfo(
-            id=model_id,
-            path=str(folder),
-            architecture=type(model).__name__,
-            n_layers=config.num_hidden_layers,
-            d_model=config.hidden_size,
-            vocab_size=config.vocab_size,
-            context=config.max_position_embeddings,
-            device=where.type,
-            dtype=str(kind).removeprefix("torch."),
-            bytes=n_bytes,
-            packed=packed,
-            has_chat=tokenizer.chat_template is not None,
-            seconds=time.perf_counter() - start,
-        )
-        return LanguageModel(model, tokenizer, info, first)
+def _logit_rules(model: Any) -> tuple[float, float | None]:
+    """What a model multiplies its logits by (Cohere, Granite), and their soft cap (Gemma 2)."""
+    config = model.config
+    factor = getattr(model, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
+    return factor, getattr(config, "final_logit_softcapping", None)
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """The tokens that end an answer."""
-    config = model.generation_config.eos_token_id
+    config = getattr(model.generation_config, "eos_token_id", None)
     ids = config if isinstance(config, list) else [config]
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
 
-def _vocabulary(tokenizer: Any, size: int) -> tuple[str, ...]:
-    """A readable text for every token id; bytes that are no character by themselves as ⟨E2⟩."""
-    texts = tokenizer.batch_decode([[i] for i in range(size)], clean_up_tokenization_spaces=False)
-    pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
+def _common(a: list[int], b: list[int]) -> int:
+    """Length of what two lists begin with alike."""
+    return next(
+        (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
+
+
+def vocabulary(tokenizer: Any, size: int) -> tuple[str, ...]:
+    """A readable text for every row of the unembedding.
+
+    Bytes that are no character by themselves show as ⟨E2⟩; rows that the tokenizer has no token
+    for, added to make the number round, as ⟨no token 49999⟩.
+    """
+    if tokenizer.is_fast:
+        pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
+    else:
+        names = {i: piece for piece, i in tokenizer.get_vocab().items()}
+        pieces = [names.get(i) for i in range(size)]
+    known = [i for i, piece in enumerate(pieces) if piece is not None]
+    decoded = tokenizer.batch_decode([[i] for i in known], clean_up_tokenization_spaces=False)
+    texts = dict(zip(known, decoded, strict=True))
     return tuple(
-        _bytes_text(piece) if "\ufffd" in text and piece else text
-        for text, piece in zip(texts, pieces, strict=True)
+        f"⟨no token {i}⟩"
+        if piece is None
+        else (_bytes_text(piece) if "\ufffd" in texts[i] else texts[i])
+        for i, piece in enumerate(pieces)
     )
 
 

@@ -13,7 +13,7 @@ from plain_model import TOLERANCE, dense
 
 from desktop_scope import paths
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.requests import LoadModel, TracePrompt
+from desktop_scope.engine.requests import LoadModel, TracePrompt, Workspace
 from desktop_scope.engine.types import Prompt
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
@@ -79,7 +79,7 @@ def test_a_word_of_several_tokens_is_refused(engine):
 def test_a_device_or_number_type_that_is_not_there_is_refused(demo_model_dir):
     for wrong in ({"device": "abacus"}, {"dtype": "int4"}):
         with pytest.raises(ScopeError) as caught:
-            open_engine(LoadModel(paths.demo_pack(), **wrong), silent_job())
+            open_engine(LoadModel(Workspace((paths.demo_pack(),)), **wrong), silent_job())
         assert caught.value.hint
 
 
@@ -91,8 +91,8 @@ def pack(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def link(source: str, target: str) -> None:
-    Path(target).symlink_to(source)
+def link(workspace: str, target: str) -> None:
+    Path(target).symlink_to(workspace)
 
 
 def change(pack: Path, **model: object) -> None:
@@ -107,7 +107,7 @@ def change(pack: Path, **model: object) -> None:
 def test_a_pack_for_a_model_with_fewer_layers_is_refused(pack, demo_model_dir):
     change(pack, n_layers=12)
     with pytest.raises(ScopeError, match="not for") as caught:
-        open_engine(LoadModel(pack, device="cpu"), silent_job())
+        open_engine(LoadModel(Workspace((pack,)), device="cpu"), silent_job())
     assert "pack" in caught.value.hint
 
 
@@ -117,19 +117,19 @@ def test_a_pack_whose_layers_are_mixed_up_is_refused(pack, demo_model_dir):
     (saes / "layer_04.safetensors").rename(saes / "layer_03.safetensors")
     (saes / "aside").rename(saes / "layer_04.safetensors")
     with pytest.raises(ScopeError, match="one for each layer"):
-        open_engine(LoadModel(pack, device="cpu"), silent_job())
+        open_engine(LoadModel(Workspace((pack,)), device="cpu"), silent_job())
 
 
 def test_a_pack_without_one_of_its_saes_is_refused(pack, demo_model_dir):
     (pack / "saes" / "layer_11.safetensors").unlink()
     with pytest.raises(ScopeError, match="layer_11") as caught:
-        open_engine(LoadModel(pack, device="cpu"), silent_job())
+        open_engine(LoadModel(Workspace((pack,)), device="cpu"), silent_job())
     assert caught.value.hint
 
 
-def test_a_folder_without_a_pack_is_refused(tmp_path):
-    with pytest.raises(ScopeError, match="no pack"):
-        open_engine(LoadModel(tmp_path), silent_job())
+def test_saes_without_a_model_are_refused(tmp_path):
+    with pytest.raises(ScopeError, match="No model is chosen"):
+        open_engine(LoadModel(Workspace((tmp_path,))), silent_job())
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +137,9 @@ def other_engine(engine, demo_model_dir) -> Engine:
     """With packed weights where the engine has plain ones, and the other way round."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "desktop_scope.engine.model.packing_pays", lambda: not engine.model.info.packed
+            "desktop_scope.engine.loading.packing_pays", lambda: not engine.model.info.packed
         )
-        return open_engine(LoadModel(paths.demo_pack(), device="cpu"), silent_job())
+        return open_engine(LoadModel(Workspace((paths.demo_pack(),)), device="cpu"), silent_job())
 
 
 def test_packed_weights_change_nothing(engine, other_engine):
