@@ -1,84 +1,80 @@
-"""What is on this machine, found without loading any weights."""
+"""Models, SAEs and packs in the places where this program and others keep them."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from desktop_scope import paths
-from desktop_scope.errors import ScopeError
+from desktop_scope.engine.worker import Job, silent_job
+from desktop_scope.library import details, hf_cache
+from desktop_scope.library.entries import Library, ModelEntry, SaeEntry
+from desktop_scope.library.folders import read_shelf
+from desktop_scope.library.gguf_file import FILE, downloads
+from desktop_scope.library.model_cache import model_folder
 from desktop_scope.library.pack import read_pack
+from desktop_scope.library.requests import ReadDetails, ScanLibrary
+from desktop_scope.library.scan import scan
+
+
+def usual_places() -> tuple[Path, ...]:
+    """The demo pack, this program's models, and the Hugging Face cache, where they exist."""
+    converted = paths.cache_dir() / "models"
+    places = (paths.demo_pack(), converted, downloads(), hf_cache.cache_root())
+    return tuple(place for place in places if place.is_dir())
+
+
+def scan_library(request: ScanLibrary, job: Job) -> Library:
+    """All that is in the usual places, in the user's folders and in those of the request.
+
+    Sends the Library found so far under way. SAEs have details where they were read before.
+
+    Raises:
+        Cancelled: The job was.
+    """
+    roots = (*usual_places(), *read_shelf().folders, *request.folders)
+    found = scan(dict.fromkeys(roots), job.check, job.progress, job.partial)
+    return replace(
+        found,
+        models=tuple(_with_known_ids(found.models)),
+        saes=details.recall(found.saes),
+    )
+
+
+def find_model(model_id: str) -> ModelEntry | None:
+    """The first model of this id that can be opened, whatever the case of its letters."""
+    models = scan_library(ScanLibrary(), silent_job()).models
+    wanted = model_id.casefold()
+    return next((m for m in models if m.id.casefold() == wanted and not m.problem), None)
 
 
 def models() -> list[dict[str, Any]]:
-    """Models converted into this user's cache."""
-    found = []
-    for config_file in sorted((paths.cache_dir() / "models").glob("*/config.json")):
-        folder = config_file.parent
-        try:
-            config = json.loads(config_file.read_text("utf-8"))
-            found.append(
-                {
-                    "id": _name(folder),
-                    "path": str(folder),
-                    "architecture": config["architectures"][0],
-                    "n_layers": config["num_hidden_layers"],
-                    "d_model": config["hidden_size"],
-                    "bytes": sum(f.stat().st_size for f in folder.glob("*.safetensors")),
-                }
-            )
-        except (OSError, ValueError, LookupError, TypeError):
-            continue  # not a whole model; a listing is no place to complain
-    return found
+    """As ``cli.common.model_path`` asks for them, until it asks ``find_model``."""
+    found = scan_library(ScanLibrary(), silent_job()).models
+    return [{"id": model.id, "path": str(model.path)} for model in found]
 
 
-def _name(folder: Path) -> str:
-    """The model's id where a pack was made for it, else the folder's name."""
-    pack = read_pack(paths.demo_pack()).model
-    return pack.id if folder.name.startswith(pack.gguf_sha256) else folder.name
-
-
-def packs() -> list[dict[str, Any]]:
-    """Packs that ship with the program."""
-    folder = paths.demo_pack()
-    pack = read_pack(folder)
-    return [
-        {
-            "id": pack.name,
-            "path": str(folder),
-            "model": pack.model.id,
-            "n_saes": len(pack.sae_files(folder)),
-            "n_features": pack.model.n_layers * pack.saes.d_sae,
-        }
-    ]
-
-
-def saes() -> list[dict[str, Any]]:
-    """SAEs of the packs.
+def read_details(request: ReadDetails, job: Job) -> tuple[SaeEntry, ...]:
+    """The entries with their details; sends those read so far under way.
 
     Raises:
-        ScopeError: One of them is missing or damaged.
+        Cancelled: The job was; what was read until then is remembered.
     """
-    folder = paths.demo_pack()
-    return [_sae(path) for path in read_pack(folder).sae_files(folder)]
+    read: list[SaeEntry] = []
+
+    def found(sae: SaeEntry) -> None:
+        read.append(sae)
+        job.partial(lambda: tuple(read))
+
+    return details.read_details(request.saes, job.progress, job.check, found)
 
 
-def _sae(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            meta = file.metadata()
-            return {
-                "id": f"{path.parents[1].name}/{path.stem}",
-                "path": str(path),
-                "format": meta["format"],
-                "hook_name": meta["hook_name"],
-                "layer": int(meta["layer"]),
-                "d_in": int(meta["d_in"]),
-                "d_sae": int(meta["d_sae"]),
-                "architecture": meta["architecture"],
-            }
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ScopeError(f"The SAE file {path} is damaged: {error}.", "Install again.") from error
+def _with_known_ids(models: Iterable[ModelEntry]) -> Iterator[ModelEntry]:
+    """The demo model, whether converted or as the GGUF file that it comes in, has a real id."""
+    demo = read_pack(paths.demo_pack()).model
+    converted = model_folder(demo.gguf_sha256)
+    for model in models:
+        ours = model.path.parent == converted.parent and model.path.name.startswith(converted.name)
+        yield replace(model, id=demo.id) if ours or model.path.name == FILE else model
