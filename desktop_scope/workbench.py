@@ -105,5 +105,5 @@ class Workbench:
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.catalogue import Catalogue
 
-        self._catalogue = Catalogue.open(request.source, self.engine, job)
+        self._catalogue = Catalogue.open(request.workspace, self.engine, job)
         return self._catalogue.opened()

@@ -19,7 +19,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 
 from desktop_scope import paths
-from desktop_scope.engine.requests import LoadModel
+from desktop_scope.engine.requests import LoadModel, Workspace
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.library.demo_model import demo_model
@@ -66,8 +66,9 @@ def demo_model_dir() -> Path:
 def workbench(demo_model_dir: Path) -> Workbench:
     """The real demo model, its SAEs and their evidence; loaded once for all tests."""
     bench = Workbench()
-    bench.handle(LoadModel(paths.demo_pack(), device="cpu"), silent_job())
-    bench.handle(OpenCatalogue(paths.demo_pack()), silent_job())
+    workspace = Workspace((paths.demo_pack(),))
+    bench.handle(LoadModel(workspace, device="cpu"), silent_job())
+    bench.handle(OpenCatalogue(workspace), silent_job())
     return bench
 
 

@@ -9,7 +9,7 @@ import psutil
 from desktop_scope import paths
 from desktop_scope.bench.models import demo_engine, plain_model
 from desktop_scope.engine.devices import import_torch
-from desktop_scope.engine.requests import Source
+from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.worker import silent_job
 
 
@@ -31,7 +31,7 @@ def run() -> dict[str, float]:
     from desktop_scope.evidence.catalogue import Catalogue
 
     start = time.perf_counter()
-    Catalogue.open(Source((paths.demo_pack(),)), engine, silent_job())
+    Catalogue.open(Workspace((paths.demo_pack(),)), engine, silent_job())
     evidence = time.perf_counter() - start
     grown = process.memory_info().rss - before
     return {

@@ -7,7 +7,7 @@ from typing import Any
 from desktop_scope import paths
 from desktop_scope.engine.devices import import_torch
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.requests import LoadModel, Source
+from desktop_scope.engine.requests import LoadModel, Workspace
 from desktop_scope.engine.types import Prompt
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.library.demo_model import demo_model
@@ -23,7 +23,7 @@ _TEXT = (
 def demo_engine() -> Engine:
     """The demo pack on this machine's processor."""
     import_torch()
-    request = LoadModel(Source((paths.demo_pack(),)), device="cpu", dtype="float32")
+    request = LoadModel(Workspace((paths.demo_pack(),)), device="cpu", dtype="float32")
     return open_engine(request, silent_job())
 
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from desktop_scope.bench.models import demo_engine
-from desktop_scope.engine.requests import Source
+from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.worker import silent_job
 
 QUERIES = ("dogs and pets", "the", "full stop", "python code", "zzz", "king james")
@@ -19,7 +19,7 @@ def run() -> dict[str, float]:
     from desktop_scope import paths
     from desktop_scope.evidence.catalogue import Catalogue
 
-    catalogue = Catalogue.open(Source((paths.demo_pack(),)), demo_engine(), silent_job())
+    catalogue = Catalogue.open(Workspace((paths.demo_pack(),)), demo_engine(), silent_job())
     times = []
     for _ in range(5):
         for query in QUERIES:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from desktop_scope import paths
-from desktop_scope.engine.requests import LoadModel, Request, Source
+from desktop_scope.engine.requests import LoadModel, Request, Workspace
 from desktop_scope.engine.types import FeatureId, SaeInfo
 from desktop_scope.engine.worker import Event, Job, Progress
 from desktop_scope.errors import ScopeError
@@ -53,12 +53,12 @@ def terminal_job() -> Job:
     return Job(0, Request(), show)
 
 
-def source_of(options: argparse.Namespace) -> Source:
+def workspace_of(options: argparse.Namespace) -> Workspace:
     """What ``--model`` and ``--saes`` name; the demo pack where neither is given."""
     saes = tuple(options.saes)
     if options.model is None:
-        return Source(saes or (paths.demo_pack(),))
-    return Source(saes, model_path(options.model))
+        return Workspace(saes or (paths.demo_pack(),))
+    return Workspace(saes, model_path(options.model))
 
 
 def model_path(text: str) -> Path:
@@ -84,10 +84,10 @@ def model_path(text: str) -> Path:
 def open_workbench(options: argparse.Namespace, evidence: bool = True) -> Workbench:
     """The demo pack with its model, and its evidence unless that is not needed."""
     bench, job = Workbench(), terminal_job()
-    source = source_of(options)
-    bench.handle(LoadModel(source, device=options.device, dtype=options.dtype), job)
+    workspace = workspace_of(options)
+    bench.handle(LoadModel(workspace, device=options.device, dtype=options.dtype), job)
     if evidence:
-        bench.handle(OpenCatalogue(source), job)
+        bench.handle(OpenCatalogue(workspace), job)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return bench
@@ -100,7 +100,7 @@ def feature_json(infos: Sequence[SaeInfo], feature: FeatureId, label: Label) -> 
         "layer": infos[feature.sae].layer,
         "index": feature.index,
         "label": label.text,
-        "label_source": label.source.value,
+        "label_source": label.workspace.value,
         "label_confidence": label.confidence,
     }
 

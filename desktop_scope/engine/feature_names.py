@@ -24,13 +24,12 @@ def infos_of(saes: Sequence[SaeWeights]) -> tuple[SaeInfo, ...]:
     infos = [_info(weights) for weights in saes]
     for part in (_site, _width, _l0):
         infos = _told_apart(infos, part)
-    seen: Counter[str] = Counter()
-    numbered = []
-    for info in infos:
+    shared, seen = Counter(info.place for info in infos), Counter[str]()
+    for n, info in enumerate(infos):
         seen[info.place] += 1
-        again = seen[info.place]
-        numbered.append(info if again == 1 else replace(info, id=f"{info.id}-{again}".strip("-")))
-    return tuple(numbered)
+        if shared[info.place] > 1:
+            infos[n] = replace(info, id=f"{info.id}-{seen[info.place]}".strip("-"))
+    return tuple(infos)
 
 
 def _info(weights: SaeWeights) -> SaeInfo:

@@ -23,7 +23,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Source:
+class Workspace:
     """What is open: a model and SAEs that read it.
 
     Attributes:
@@ -42,7 +42,7 @@ class LoadModel(Request):
     kind = "load"
     replaces = frozenset({"load", "trace", "generate", "probe", "damage", "check"})
 
-    source: Source
+    workspace: Workspace
     device: str = "auto"
     dtype: str = "auto"
     spare_cores: int = 0  # cores left to others: 1 while a window must stay fluid
@@ -102,4 +102,4 @@ class CheckSae(Request):
     replaces = frozenset({"check"})
 
     slot: int
-    source: Source
+    workspace: Workspace

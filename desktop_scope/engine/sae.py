@@ -128,6 +128,9 @@ class Sae:
             masked: [T] tokens that are not encoded.
         """
         kept = np.flatnonzero(~masked)
+        if not len(kept):
+            none = np.zeros(0, np.int32)
+            return FeatureActs(np.zeros(len(masked) + 1, np.int32), none, none.astype(np.float32))
         x = x[torch.from_numpy(kept).to(x.device)] if len(kept) < len(masked) else x
         blocks = [self._sparse(block) for block in torch.split(x, _ROWS_AT_ONCE)]
         counts = np.zeros(len(masked), np.int32)
@@ -180,7 +183,7 @@ class Sae:
         rank = h.abs() if kind is Architecture.ABSTOPK else h.relu()
         start = torch.arange(len(h), device=h.device)[:, None] * self.d_sae
         if kind is Architecture.GROUPMAX:
-            best, place = rank.view(len(h), k, -1).max(-1)
+            best, place = rank.unflatten(-1, (k, -1)).max(-1)
             place = place + torch.arange(k, device=h.device) * (self.d_sae // k)
         else:
             best, place = rank.topk(min(k, self.d_sae), sorted=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.feature_names import feature_name, parse_feature
-from desktop_scope.engine.requests import Source
+from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.sae import sae_of
 from desktop_scope.engine.types import Bools, FeatureId, Floats, Trace
 from desktop_scope.engine.worker import Job
@@ -65,7 +65,7 @@ class Catalogue:
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
 
     @classmethod
-    def open(cls, source: Source, engine: Engine, job: Job) -> Catalogue:
+    def open(cls, workspace: Workspace, engine: Engine, job: Job) -> Catalogue:
         """Open the evidence, and make the automatic labels if this is the first time.
 
         Raises:
@@ -74,7 +74,7 @@ class Catalogue:
         """
         evidence: list[SaeEvidence] = [SampleEvidence(sae.d_sae) for sae in engine.saes]
         books = []
-        for folder in source.saes:
+        for folder in workspace.saes:
             if not is_pack(folder):
                 continue
             job.progress(0, 0, "Opening the evidence")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from desktop_scope.engine.requests import Request, Source
+from desktop_scope.engine.requests import Request, Workspace
 from desktop_scope.engine.types import FeatureId, Trace
 
 
@@ -32,7 +32,7 @@ class OpenCatalogue(Request):
     kind = "open"
     replaces = frozenset({"open"})
 
-    source: Source
+    workspace: Workspace
 
 
 @dataclass(frozen=True)

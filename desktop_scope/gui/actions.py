@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from desktop_scope.engine.requests import Source
+from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.evidence.types import Label
 from desktop_scope.gui.state import AppState, Dial, Pin, Selection
@@ -139,11 +139,11 @@ def compute_in(state: AppState, dtype: str) -> AppState:
     return replace(state, dtype=dtype, model=None, messages=())
 
 
-def open_source(state: AppState, source: Source) -> AppState:
+def open_workspace(state: AppState, workspace: Workspace) -> AppState:
     """Open another model, or other SAEs; what was found with the old ones is gone."""
     return replace(
         AppState(
-            source=source,
+            workspace=workspace,
             device=state.device,
             dtype=state.dtype,
             prompt=state.prompt,

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_scope import paths
 from desktop_scope.engine.devices import no_collection, prepare_process
-from desktop_scope.engine.requests import Request, Source
+from desktop_scope.engine.requests import Request, Workspace
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.requests import FollowFeature
@@ -74,7 +74,7 @@ def first_state(prompt: Prompt = FIRST_PROMPT) -> AppState:
 
 def begin(window: Window) -> None:
     """Load the demo pack, once the window is on the screen."""
-    QTimer.singleShot(0, lambda: window.store.start(source=Source((paths.demo_pack(),))))
+    QTimer.singleShot(0, lambda: window.store.start(workspace=Workspace((paths.demo_pack(),))))
 
 
 def application() -> QApplication:

@@ -46,13 +46,13 @@ class Plan:
 def wanted(state: AppState) -> dict[str, Request]:
     """The requests whose results this state needs, by kind."""
     requests: list[Request] = []
-    if state.source is not None:
+    if state.workspace is not None:
         requests.append(
-            LoadModel(state.source, state.device, state.dtype, _SPARE_CORES, state.attempt)
+            LoadModel(state.workspace, state.device, state.dtype, _SPARE_CORES, state.attempt)
         )
-    if state.source is None or state.model is None:
+    if state.workspace is None or state.model is None:
         return {request.kind: request for request in requests}
-    requests.append(OpenCatalogue(state.source))
+    requests.append(OpenCatalogue(state.workspace))
     feature, token, trace = state.selection.feature, state.selection.token, state.trace
     if state.prompt.text.strip():
         requests.append(_trace_request(state))

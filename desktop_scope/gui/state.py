@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop_scope.engine.feature_names import feature_name
-from desktop_scope.engine.requests import Source
+from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.types import (
     Damage,
     FeatureId,
@@ -111,7 +111,7 @@ class AppState:
     """Everything user-visible. Weights live in the engine, transient things in widgets."""
 
     # What the person set.
-    source: Source | None = None  # which model, which SAEs
+    workspace: Workspace | None = None  # which model, which SAEs
     attempt: int = 0  # a higher one loads again
     device: str = "auto"
     dtype: str = "auto"

@@ -15,7 +15,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QToolBar, QWidget
 
-from desktop_scope.engine.requests import Source
+from desktop_scope.engine.requests import Workspace
 from desktop_scope.gui import actions, flow, theme
 from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.docks import Docks
@@ -164,8 +164,8 @@ class Window(QMainWindow):
 
     def _take_model(self, path: Path) -> None:
         """Where the model of the open pack is."""
-        source = self.store.state.source or Source()
-        self.store.act(actions.open_source, Source(source.saes, path))
+        workspace = self.store.state.workspace or Workspace()
+        self.store.act(actions.open_workspace, Workspace(workspace.saes, path))
 
     def save_picture(self) -> None:
         """Save what the window shows."""

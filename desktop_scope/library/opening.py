@@ -20,7 +20,7 @@ from desktop_scope.errors import ScopeError
 from desktop_scope.formats import format_of, open_sae, recognised
 from desktop_scope.library.checksum import sha256_of
 from desktop_scope.library.demo_model import model_of
-from desktop_scope.library.hf_cache import repo_of
+from desktop_scope.library.hf_cache import snapshot_around
 from desktop_scope.library.model_cache import ensure_model
 from desktop_scope.library.pack import Pack, is_pack, read_pack
 
@@ -35,11 +35,11 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
         ScopeError: The model, a pack or an SAE is missing, damaged or does not fit.
         Cancelled: The job was.
     """
-    source = request.source
-    packs = {folder: read_pack(folder) for folder in source.saes if is_pack(folder)}
+    workspace = request.workspace
+    packs = {folder: read_pack(folder) for folder in workspace.saes if is_pack(folder)}
     model = _open_model(request, tuple(packs.values()), job)
     opened = []
-    for path in source.saes:
+    for path in workspace.saes:
         job.progress(0, 0, f"Opening {path.name}")
         found = _of_pack(path, packs[path]) if path in packs else _of_files(path)
         opened += list(found)
@@ -57,31 +57,27 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
 
 
 def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> LanguageModel:
-    source = request.source
+    workspace = request.workspace
     own = packs[0] if packs else None  # the pack whose model it may be
-    if source.model is None and own is None:
+    if workspace.model is None and own is None:
         raise ScopeError("No model is chosen.", "Choose a model first: a folder or a GGUF file.")
-    first, folder = None, source.model
-    if source.model is None or _is_of(own, source.model):
-        assert own is not None
+    first, folder = None, workspace.model
+    if own is not None and (workspace.model is None or workspace.model.suffix == ".gguf"):
+        # A GGUF file beside a pack is taken for the pack's model: its SHA-256 is checked.
         name, first = own.model.id, own.token_mask.raw_first_token
-        if source.model is None:
+        if workspace.model is None:
             folder = model_of(own, job.progress, job.check)
         else:
-            folder = ensure_model(source.model, own.model.gguf_sha256, job.progress, job.check)
-    elif source.model.suffix == ".gguf":
-        name = source.model.stem
-        digest = sha256_of(source.model, job.progress, job.check)
-        folder = ensure_model(source.model, digest, job.progress, job.check)
+            folder = ensure_model(workspace.model, own.model.gguf_sha256, job.progress, job.check)
+    elif workspace.model.suffix == ".gguf":
+        name = workspace.model.stem
+        digest = sha256_of(workspace.model, job.progress, job.check)
+        folder = ensure_model(workspace.model, digest, job.progress, job.check)
     else:
-        name = repo_of(source.model) or source.model.name
+        around = snapshot_around(workspace.model)
+        name = around[0] if around else workspace.model.name
     assert folder is not None
     return load_model(folder, name, job, request.device, request.dtype, request.spare_cores, first)
-
-
-def _is_of(pack: Pack | None, model: Path) -> bool:
-    """Whether a GGUF file is taken for a pack's model; its SHA-256 is checked later."""
-    return pack is not None and model.suffix == ".gguf"
 
 
 def _of_pack(folder: Path, pack: Pack) -> Iterator[tuple[SaeWeights, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from plain_model import Edit, PlainModel, ablated, added, in_turn, plain_sae
 
 from desktop_scope import paths
 from desktop_scope.engine.damage import NEUTRAL_TEXTS
+from desktop_scope.engine.hook_points import resid_post
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.requests import MeasureDamage
 from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt, Sampling
@@ -91,7 +93,7 @@ def test_a_steered_run_leaves_no_trace_in_the_next_one(trace):
 
 def test_a_feature_that_does_not_exist_is_refused(trace):
     for item in (add(30, 0, 1.0), add(0, 4096, 1.0), off(-1, 0)):
-        with pytest.raises(ScopeError, match="There is no feature"):
+        with pytest.raises(ScopeError, match="There is no"):
             trace(PROMPT, interventions=(item,))
 
 
@@ -102,9 +104,12 @@ def streams(*norms: float) -> torch.Tensor:
 
 
 def edit_of(engine, item: Intervention, limit: float, start: int):
-    steering = Steering((item,), engine.saes, [limit] * 30, torch.device("cpu"))
+    saes = [copy.copy(sae) for sae in engine.saes]
+    for sae in saes:
+        sae.outlier_norm = limit
+    steering = Steering((item,), saes)
     steering.start = start
-    return steering.edits()[item.feature.layer]
+    return steering.edits()[resid_post(item.feature.sae)]
 
 
 def test_ablation_leaves_position_0_and_outliers_alone(engine):

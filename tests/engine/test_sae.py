@@ -10,8 +10,7 @@ import torch
 from plain_model import assert_same_activations, dense, plain_sae
 
 from desktop_scope.engine.packed import PackedLinear
-from desktop_scope.engine.types import FeatureId, Prompt
-from desktop_scope.errors import ScopeError
+from desktop_scope.engine.types import Prompt
 
 
 def stream(n_tokens: int, scale: float) -> torch.Tensor:
@@ -77,18 +76,6 @@ def test_cosines_with_a_direction_equal_the_plain_computation(engine):
     rows = plain_sae(9).W_dec
     expected = torch.cosine_similarity(rows, direction.double()[None], dim=1)
     np.testing.assert_allclose(engine.saes[9].cosines(direction), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("text", ["", "17", "17/", "/5", "17/39.5", "-1/5", "a/b", "1/2/3"])
-def test_what_is_not_a_feature_is_refused(text):
-    with pytest.raises(ScopeError, match="not a feature") as caught:
-        FeatureId.parse(text)
-    assert "17/3988" in caught.value.hint
-
-
-def test_a_feature_reads_as_it_is_written():
-    assert FeatureId.parse(" 17/3988 ") == FeatureId(17, 3988)
-    assert str(FeatureId(17, 3988)) == "17/3988"
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -116,7 +116,7 @@ EXAMPLE_OF = [
 def test_stored_examples_are_found_again_in_the_corpus(feature, engine, trace, plain):
     """The evidence was gathered in bfloat16, hence the wide tolerance."""
     corpus = load_file(paths.demo_pack() / "corpus.safetensors")["tokens"]
-    evidence = load_file(paths.demo_pack() / "evidence" / f"layer_{feature.layer:02}.safetensors")
+    evidence = load_file(paths.demo_pack() / "evidence" / f"layer_{feature.sae:02}.safetensors")
     compared = 0
     for position, value in zip(
         evidence["example_position"][feature.index],
@@ -127,7 +127,7 @@ def test_stored_examples_are_found_again_in_the_corpus(feature, engine, trace, p
         start = Prompt(plain.tokenizer.decode(ids[1:2]), chat=False)
         if plain.ids(start) != ids[:2] or compared == 2:
             continue  # a chat, or text that begins within a word
-        acts = trace(start, tuple(ids[2:])).acts[feature.layer]
+        acts = trace(start, tuple(ids[2:])).acts[feature.sae]
         assert acts.of(feature.index)[-1] == pytest.approx(float(value), rel=0.02)
         compared += 1
     assert compared == 2
@@ -136,7 +136,7 @@ def test_stored_examples_are_found_again_in_the_corpus(feature, engine, trace, p
 def test_logit_lens_of_the_last_layer_is_the_models_own_prediction(engine, trace):
     traced = trace(RAW)
     last = engine.logit_lens(traced, traced.n_tokens - 1)[-1]
-    assert last.layer == traced.n_layers - 1
+    assert last.layer == len(traced.acts) - 1
     assert last.texts == traced.next_texts[: len(last.texts)]
     np.testing.assert_allclose(last.probs, traced.next_probs[: len(last.texts)], rtol=1e-5)
 

@@ -16,6 +16,7 @@ from desktop_scope.engine.types import FeatureId, Prompt, Trace
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
+from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import Ranking, Source
 
 DOG = FeatureId(17, 3988)
@@ -24,6 +25,11 @@ DOG = FeatureId(17, 3988)
 @pytest.fixture(scope="module")
 def catalogue(workbench):
     return workbench.catalogue
+
+
+@pytest.fixture(scope="module")
+def store(workbench) -> EvidenceStore:
+    return EvidenceStore(paths.demo_pack(), workbench.engine.model.texts)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,7 @@ def features(ranking: Ranking) -> list[FeatureId]:
 
 def table(trace: Trace) -> np.ndarray:
     """[L, T, N]"""
-    dense = np.zeros((trace.n_layers, trace.n_tokens, 4096), np.float32)
+    dense = np.zeros((len(trace.acts), trace.n_tokens, 4096), np.float32)
     for layer, acts in enumerate(trace.acts):
         dense[layer, acts.rows(), acts.indices] = acts.values
     return dense
@@ -71,11 +77,13 @@ def test_the_list_of_a_text_holds_what_fires_on_the_users_own_words(catalogue, t
     missing = fires - set(features(ranking))
     assert set(features(ranking)) <= fires
     # What fires on a chat's markup is right but dull, and left out.
-    assert {catalogue.book.label(feature).kind for feature in missing} <= {"format"}
+    assert {catalogue.label(feature).kind for feature in missing} <= {"format"}
 
 
-def test_rows_tell_strength_total_density_and_the_strongest_token(catalogue, trace, everything):
-    values, store = table(trace), catalogue.store
+def test_rows_tell_strength_total_density_and_the_strongest_token(
+    catalogue, store, trace, everything
+):
+    values = table(trace)
     for row in catalogue.rank(replace(everything, limit=50)).rows:
         layer, index = row.feature
         mine = np.where(trace.own, values[layer, :, index], 0)
@@ -84,7 +92,7 @@ def test_rows_tell_strength_total_density_and_the_strongest_token(catalogue, tra
         assert row.strength == pytest.approx(mine.max() / store.max_active[layer, index])
         assert row.total == pytest.approx(mine.sum() / store.max_active[layer, index], rel=1e-4)
         assert row.density == store.density[layer, index]
-        assert row.label == catalogue.book.label(row.feature)
+        assert row.label == catalogue.label(row.feature)
 
 
 @pytest.mark.parametrize("by", [RankBy.MAXIMUM, RankBy.TOTAL])
@@ -166,7 +174,7 @@ def test_a_card_tells_what_the_pack_knows(catalogue):
     assert card.density == evidence["density"][DOG.index]
     assert card.max_active == evidence["max_active"][DOG.index]
     assert card.histogram.tolist() == evidence["hist"][DOG.index].tolist()
-    assert card.label == catalogue.book.label(DOG)
+    assert card.label == catalogue.label(DOG)
     assert card.median_norm == pytest.approx(188.33485)
     strongest = max(card.examples, key=lambda example: example.value)
     assert strongest.band == "top"
@@ -200,7 +208,7 @@ def test_neighbours_are_the_nearest_decoder_rows(feature, catalogue, workbench):
         [n.cosine for n in card.neighbours], [c for c, _, _ in pairs[:10]], atol=1e-5
     )
     assert feature not in [n.feature for n in card.neighbours]
-    assert [n.feature.layer for n in card.family] == list(range(30))
+    assert [n.feature.sae for n in card.family] == list(range(30))
     assert card.family[layer].feature == feature
     for n in set(beside) - {layer}:
         assert card.family[n].feature.index == cosines[n].argmax()
@@ -208,7 +216,7 @@ def test_neighbours_are_the_nearest_decoder_rows(feature, catalogue, workbench):
 
 def test_promoted_and_suppressed_tokens_are_the_ends_of_the_logit_effect(catalogue, workbench):
     engine = workbench.engine
-    effect = engine.lens.logit_effect(engine.saes[DOG.layer].decoder_row(DOG.index))
+    effect = engine.lens.logit_effect(engine.saes[DOG.sae].decoder_row(DOG.index))
     card = catalogue.card(DOG)
     assert card.promotes[0].effect == pytest.approx(float(effect.max()))
     assert card.suppresses[0].effect == pytest.approx(float(effect.min()))
@@ -220,23 +228,23 @@ def test_promoted_and_suppressed_tokens_are_the_ends_of_the_logit_effect(catalog
 
 def test_a_feature_that_does_not_exist_has_no_card_and_no_path(catalogue, trace):
     for feature in (FeatureId(30, 0), FeatureId(0, 4096), FeatureId(-1, 3)):
-        with pytest.raises(ScopeError, match="There is no feature"):
+        with pytest.raises(ScopeError, match="There is no"):
             catalogue.card(feature)
-        with pytest.raises(ScopeError, match="There is no feature"):
+        with pytest.raises(ScopeError, match="There is no"):
             catalogue.follow(FollowFeature(trace, feature))
 
 
 # ---- paths, and what promotes a word
 
 
-def test_a_path_follows_the_best_match_of_every_layer_over_the_text(catalogue, trace):
+def test_a_path_follows_the_best_match_of_every_layer_over_the_text(catalogue, store, trace):
     path = catalogue.follow(FollowFeature(trace, DOG))
     assert path.feature == DOG
     assert path.family == catalogue.card(DOG).family
     assert path.values.shape == (30, trace.n_tokens)
     for layer, match in enumerate(path.family):
         expected = table(trace)[layer, :, match.feature.index]
-        expected = expected / catalogue.store.max_active[match.feature]
+        expected = expected / store.max_active[match.feature]
         np.testing.assert_allclose(path.values[layer], expected, rtol=1e-5)
 
 

@@ -23,6 +23,7 @@ from desktop_scope.engine.types import (
     FeatureId,
     Generation,
     LensRow,
+    Loaded,
     ModelInfo,
     Trace,
 )
@@ -78,8 +79,8 @@ _INFO = ModelInfo(
     "model", str(Path("folder")), "Llama", 2, 8, 10, 100, "cpu", "float32", 1, False, True, 0.1
 )
 _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
-    LoadModel: lambda r: _INFO,
-    OpenCatalogue: lambda r: Opened(np.ones((2, 8), np.float32)),
+    LoadModel: lambda r: Loaded(_INFO, ()),
+    OpenCatalogue: lambda r: Opened(tuple(np.ones((2, 8), np.float32))),
     TracePrompt: small_trace,
     Generate: _answers,
     MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),

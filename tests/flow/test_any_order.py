@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.engine.worker import Done, Failed, Partial, Progress, Stopped
 from desktop_scope.errors import ScopeError
@@ -28,7 +29,7 @@ class Person(RuleBasedStateMachine):
     @initialize(prompt=PROMPTS)
     def open_the_window(self, prompt):
         self.desk = Desk(AppState())
-        self.desk.replace(AppState(prompt=prompt, pack=Path("pack")))
+        self.desk.replace(AppState(prompt=prompt, workspace=Workspace((Path("pack"),))))
 
     @rule(prompt=PROMPTS)
     def types(self, prompt):

@@ -15,6 +15,7 @@ from desktop_scope.engine.requests import (
     MeasureDamage,
     ProbeFeature,
     TracePrompt,
+    Workspace,
 )
 from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt
 from desktop_scope.engine.worker import Done, Failed, Partial, Progress, Stopped
@@ -32,6 +33,7 @@ from desktop_scope.gui import actions, flow
 from desktop_scope.gui.state import AppState, Message, Selection, shown_tokens
 
 DOG = FeatureId(17, 3988)
+WORKSPACE = Workspace((Path("pack"),))
 LABEL = Label("dogs", Source.CURATED, "high")
 
 
@@ -39,7 +41,7 @@ LABEL = Label("dogs", Source.CURATED, "high")
 def desk() -> Desk:
     """Loaded, and a prompt traced; everything has come back."""
     desk = Desk(AppState(prompt=Prompt("one two three four", chat=False)))
-    desk.replace(replace(desk.state, pack=Path("pack")))
+    desk.replace(replace(desk.state, workspace=WORKSPACE))
     desk.settle()
     return desk
 
@@ -53,7 +55,7 @@ def test_nothing_is_wanted_without_a_pack():
 
 
 def test_only_the_model_is_wanted_until_it_is_there():
-    state = AppState(pack=Path("pack"), prompt=Prompt("dog"), asked=True)
+    state = AppState(workspace=WORKSPACE, prompt=Prompt("dog"), asked=True)
     assert kinds(flow.wanted(state).values()) == {"load"}
 
 
@@ -259,7 +261,7 @@ def test_notes_of_the_catalogue_are_told_but_are_no_errors(desk):
     desk.act(actions.load_again)
     desk.settle(until="open")
     job = next(job for job in desk.state.jobs if job.kind == "open")
-    opened = Opened(np.ones((2, 8), np.float32), ("The labels could not be saved.",))
+    opened = Opened(tuple(np.ones((2, 8), np.float32)), ("The labels could not be saved.",))
     desk.deliver(Done(job.ticket, desk.requests[job.ticket], opened))
     (message,) = desk.state.messages
     assert not message.is_error
@@ -267,14 +269,14 @@ def test_notes_of_the_catalogue_are_told_but_are_no_errors(desk):
 
 
 def test_loading_again_begins_anew(desk):
-    desk.act(actions.load_again, Path("other.gguf"))
+    desk.act(actions.load_again)
     (request,) = desk.last_plan.submit
     assert isinstance(request, LoadModel)
-    assert (request.gguf, request.attempt) == (Path("other.gguf"), 1)
+    assert (request.workspace, request.attempt) == (WORKSPACE, 1)
     desk.settle()
     assert desk.state.opened
     assert desk.state.trace is not None
-    assert OpenCatalogue(Path("pack")) in desk.requests.values()
+    assert OpenCatalogue(WORKSPACE) in desk.requests.values()
 
 
 def test_back_and_forward_lead_through_what_was_looked_at(desk):

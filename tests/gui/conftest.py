@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from desktop_scope import paths
 from desktop_scope.engine.requests import LoadModel, Request
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.requests import OpenCatalogue
@@ -17,7 +16,6 @@ from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.window import Window
-from desktop_scope.library.pack import read_pack
 from desktop_scope.workbench import Workbench
 
 Handle = Callable[[Request, Job], Any]
@@ -74,10 +72,9 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Handle], User]]:
     users: list[User] = []
 
     def open_one(handle: Handle) -> User:
-        pack = read_pack(paths.demo_pack())
         settings = Settings()
         settings.dress()
-        window = Window(Store(first_state(pack), handle), pack, settings)
+        window = Window(Store(first_state(), handle), settings)
         if settings.places is None:
             window.resize(1440, 900)  # whatever the test platform’s screen
         with qtbot.waitExposed(window):

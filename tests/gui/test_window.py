@@ -97,7 +97,7 @@ def test_the_selected_feature_paints_the_tokens_it_fires_on(user: User) -> None:
     assert card is not None
     view = child(user, TokenView, "tokens")
     assert [view.token_text(i) for i in range(view.count())] == list(trace.texts)
-    dogs = trace.acts[card.feature.layer].of(card.feature.index)
+    dogs = trace.acts[card.feature.sae].of(card.feature.index)
     assert dogs.max() > 0
 
     def green(token: int) -> int:
@@ -128,7 +128,7 @@ def test_the_list_of_a_token_holds_what_fires_on_it(user: User) -> None:
     assert state.trace is not None
     assert state.ranking is not None
     for row in state.ranking.rows:
-        value = state.trace.acts[row.feature.layer].of(row.feature.index)[5]
+        value = state.trace.acts[row.feature.sae].of(row.feature.index)[5]
         assert row.value == value > 0
 
 
