@@ -57,7 +57,7 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
         reads = writes = Site.EMBED
     file = npz_file(path / "params.npz")
     tensors = TensorFile(file.path, {name.lower(): t for name, t in file.tensors.items()}).take(
-        {"w_enc": "d n", "w_dec": "n e", "b_enc": "n", "b_dec": "e", "threshold": "n"}
+        {"w_enc": "d n", "w_dec": "n d", "b_enc": "n", "b_dec": "d", "threshold": "n"}
     )
     l0 = _last(_L0, place)
     weights = SaeWeights(

@@ -39,9 +39,9 @@ _HOOKS = {
 _SHAPES = {
     "w_enc": "d n",
     "b_enc": "n",
-    "b_dec": "e",
+    "b_dec": "d",
     "threshold": "n",
-    "affine_skip_connection": "d e",
+    "affine_skip_connection": "d d",
 }
 _ROWS_AT_ONCE = 256
 _CHAT_START = 4  # <bos><start_of_turn>user and a newline, which circuit-tracer leaves out too
@@ -161,7 +161,7 @@ def _sae(
 
 def _one_layer(path: Path, about: _About) -> SaeWeights:
     tensors = safetensors_file(path / "params.safetensors").take(
-        {**_SHAPES, "w_dec": "n e"}, optional={"affine_skip_connection"}
+        {**_SHAPES, "w_dec": "n d"}, optional={"affine_skip_connection"}
     )
     reads, writes = (hook_point(name, post_norms=True) for name in (about.reads, about.writes))
     return _sae(about, tensors, reads, (writes,), tensors["w_dec"])
@@ -176,7 +176,7 @@ def _across_layers(path: Path, about: _About) -> tuple[SaeWeights, ...]:
     for slot in range(slots):
         file = safetensors_file(path / _layer_file(slot))
         tensors = file.take(
-            {**_SHAPES, "w_dec": "n slots e"}, optional={"affine_skip_connection"}, slots=slots
+            {**_SHAPES, "w_dec": "n slots d"}, optional={"affine_skip_connection"}, slots=slots
         )
         first = slot if _all_zero(tensors["w_dec"][:, :slot]) else 0
         weights.append(

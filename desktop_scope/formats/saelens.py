@@ -203,7 +203,7 @@ def _k(config: Config) -> int:
 def _l0(config: Config, about: Config, k: int | None) -> float | None:
     """What it was trained to; Batch-TopK SAEs, saved as jumprelu, say so among the metadata."""
     if k is not None:
-        return k
+        return float(k)
     places = (config, about.part("training_architecture_details"))
     return next((place.number("k") for place in places if "k" in place), None)
 

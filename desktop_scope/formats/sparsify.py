@@ -66,7 +66,7 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
         W_skip=tensors["W_skip"].T if "W_skip" in tensors else None,
         subtract_b_dec=not transcodes,
         model=model_id(run.text("model", "")),
-        declared_l0=config.count("k"),
+        declared_l0=config.number("k"),
     )
     return (weights,)
 
