@@ -23,16 +23,34 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where and how an SAE is attached, other than its file says.
+
+    Attributes:
+        name: The SAE's, as its file gives it.
+    """
+
+    name: str
+    hook_name: str
+    hook_out: str
+    norm: str
+    centred: bool
+    subtract_b_dec: bool
+
+
+@dataclass(frozen=True)
 class Workspace:
     """What is open: a model and SAEs that read it.
 
     Attributes:
         model: A folder or a GGUF file; None takes the model of the pack among ``saes``.
         saes: SAE files, folders of them, and packs.
+        moved: SAEs that are attached other than their files say.
     """
 
     saes: tuple[Path, ...] = ()
     model: Path | None = None
+    moved: tuple[Placement, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.engine import Engine, check_fit
+from desktop_scope.engine.hook_points import HookPoint, resid_post
 from desktop_scope.engine.loading import load_model
 from desktop_scope.engine.memory import available
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.requests import LoadModel
+from desktop_scope.engine.requests import LoadModel, Placement
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.sae_weights import SaeWeights
+from desktop_scope.engine.sae_weights import InputNorm, SaeWeights
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.formats import format_of, open_sae, recognised
@@ -38,6 +39,8 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
     workspace = request.workspace
     packs = {folder: read_pack(folder) for folder in workspace.saes if is_pack(folder)}
     model = _open_model(request, tuple(packs.values()), job)
+    for folder, pack in packs.items():
+        _check_pack(pack, folder, model)
     opened = []
     for path in workspace.saes:
         job.progress(0, 0, f"Opening {path.name}")
@@ -48,6 +51,8 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
     with torch.inference_mode():
         for weights, outlier_norm in opened:
             job.progress(len(saes), len(opened), "Opening the autoencoders")
+            weights = placed(weights, workspace.moved)
+            check_fit(model, weights)
             where = model.parts.device(weights.reads[0].layer)
             needed = weights.d_sae * weights.d_in * 4
             streamed = needed > room
@@ -80,11 +85,29 @@ def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> Langua
     return load_model(folder, name, job, request.device, request.dtype, request.spare_cores, first)
 
 
+def _check_pack(pack: Pack, folder: Path, model: LanguageModel) -> None:
+    there, made_for = model.info, pack.model
+    if (there.n_layers, there.d_model) != (made_for.n_layers, made_for.d_model):
+        raise ScopeError(
+            f"The pack in {folder} is for {made_for.id} ({made_for.n_layers} layers, d_model "
+            f"{made_for.d_model}), not for {there.id} ({there.n_layers} layers, d_model "
+            f"{there.d_model}).",
+            "Open it with its own model, or choose the pack that was made for this one.",
+        )
+
+
 def _of_pack(folder: Path, pack: Pack) -> Iterator[tuple[SaeWeights, float]]:
     """The SAEs of a pack, with the length beyond which a token is an outlier."""
     mask = pack.token_mask
-    for path, norm in zip(pack.sae_files(folder), mask.median_norm, strict=True):
+    for layer, (path, norm) in enumerate(
+        zip(pack.sae_files(folder), mask.median_norm, strict=True)
+    ):
         (weights,) = open_sae(path)
+        if weights.reads != (resid_post(layer),):
+            raise ScopeError(
+                f"{path} reads {weights.reads[0]}, where a pack has one SAE for each layer in turn.",
+                "The pack may be damaged: get it again.",
+            )
         yield replace(weights, name=f"{pack.name}/{path.stem}"), mask.outlier_factor * norm
 
 
@@ -93,6 +116,21 @@ def _of_files(path: Path) -> Iterator[tuple[SaeWeights, float]]:
     for candidate in sae_paths(path):
         for weights in open_sae(candidate):
             yield weights, float("inf")
+
+
+def placed(weights: SaeWeights, moved: Sequence[Placement]) -> SaeWeights:
+    """The SAE where the user wants it, if that is elsewhere than its file says."""
+    for place in moved:
+        if place.name == weights.name:
+            return replace(
+                weights,
+                reads=(HookPoint.parse(place.hook_name),),
+                writes=(HookPoint.parse(place.hook_out),),
+                norm=InputNorm(place.norm),
+                centred=place.centred,
+                subtract_b_dec=place.subtract_b_dec,
+            )
+    return weights
 
 
 def sae_paths(path: Path) -> list[Path]:

@@ -102,7 +102,7 @@ def test_probing_one_feature_agrees_with_the_trace(engine, trace):
 
 def test_probing_a_feature_that_does_not_exist_is_refused(engine):
     for feature in (FeatureId(30, 0), FeatureId(0, 4096)):
-        with pytest.raises(ScopeError, match="no feature"):
+        with pytest.raises(ScopeError, match="There is no"):
             engine.probe(ProbeFeature(feature, "dog"), silent_job())
 
 

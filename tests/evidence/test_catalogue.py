@@ -129,7 +129,7 @@ def test_a_masked_token_has_no_features(catalogue, everything):
 def test_filters_keep_what_passes_and_nothing_else(catalogue, everything):
     rows = catalogue.rank(everything).rows
     filtered = {
-        "layers": (replace(everything, layers=(3, 7)), lambda r: 3 <= r.feature.layer <= 7),
+        "layers": (replace(everything, layers=(3, 7)), lambda r: 3 <= r.feature.sae <= 7),
         "density": (replace(everything, max_density=0.01), lambda r: r.density <= 0.01),
         "prefix": (replace(everything, n_features=256), lambda r: r.feature.index < 256),
     }
@@ -160,7 +160,7 @@ def test_without_a_text_only_all_features_can_be_listed(catalogue, everything):
     assert ranking.rows
     for row in ranking.rows:
         assert "dog" in row.label.text.lower()
-        assert 10 <= row.feature.layer <= 20
+        assert 10 <= row.feature.sae <= 20
         assert row.value == 0
 
 

@@ -97,7 +97,7 @@ def test_the_best_match_is_about_the_word(book):
 def test_search_keeps_to_layers_and_kinds(book):
     hits = book.search("newline", layers=range(5, 8), exclude_kinds=("format",))
     assert hits
-    assert {hit.feature.layer for hit in hits} <= {5, 6, 7}
+    assert {hit.feature.sae for hit in hits} <= {5, 6, 7}
     assert "format" not in {hit.label.kind for hit in hits}
     assert book.search("the", layers=range(0)) == []
 
@@ -106,7 +106,7 @@ def test_a_number_finds_its_feature(book):
     (hit,) = book.search(" 17/3988 ")
     assert hit.feature == FeatureId(17, 3988)
     assert book.matching("17/3988").sum() == 1
-    assert book.search("99/1") == [] or book.search("99/1")[0].feature.layer < 30
+    assert book.search("99/1") == [] or book.search("99/1")[0].feature.sae < 30
 
 
 @pytest.mark.parametrize(

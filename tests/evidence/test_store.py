@@ -18,7 +18,7 @@ SOME = [FeatureId(0, 0), FeatureId(17, 3988), FeatureId(24, 540), FeatureId(29, 
 
 @pytest.mark.parametrize("feature", SOME, ids=str)
 def test_answers_equal_a_plain_reading_of_the_files(store, pack, token_texts, feature):
-    layer = load_file(pack / "evidence" / f"layer_{feature.layer:02}.safetensors")
+    layer = load_file(pack / "evidence" / f"layer_{feature.sae:02}.safetensors")
     corpus = load_file(pack / "corpus.safetensors")["tokens"]
     i = feature.index
 
