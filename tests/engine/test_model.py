@@ -112,7 +112,7 @@ def test_a_pack_whose_layers_are_mixed_up_is_refused(pack, demo_model_dir):
     (saes / "layer_03.safetensors").rename(saes / "aside")
     (saes / "layer_04.safetensors").rename(saes / "layer_03.safetensors")
     (saes / "aside").rename(saes / "layer_04.safetensors")
-    with pytest.raises(ScopeError, match="one for each layer"):
+    with pytest.raises(ScopeError, match="one SAE for each layer"):
         open_engine(LoadModel(Workspace((pack,)), device="cpu"), silent_job())
 
 
