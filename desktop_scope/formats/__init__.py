@@ -19,9 +19,47 @@ from types import ModuleType
 
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.errors import ScopeError
-from desktop_scope.formats import compact, gemma_scope, gemma_scope_2, saelens, sparsify
+from desktop_scope.formats import (
+    apollo,
+    circuit_tracer,
+    circuit_tracer_clt,
+    compact,
+    deepseek_r1,
+    dictionary_learning,
+    gemma_scope,
+    gemma_scope_2,
+    goodfire,
+    kissane,
+    llama_scope,
+    llama_scope_r1,
+    llamascopium,
+    openai_gpt2,
+    qwen_scope,
+    saelens,
+    sparsify,
+    temporal,
+)
 
-LOADERS: tuple[ModuleType, ...] = (compact, gemma_scope, gemma_scope_2, saelens, sparsify)
+LOADERS: tuple[ModuleType, ...] = (
+    compact,
+    gemma_scope,
+    gemma_scope_2,
+    saelens,
+    sparsify,
+    llama_scope,
+    llama_scope_r1,
+    llamascopium,
+    dictionary_learning,
+    goodfire,
+    qwen_scope,
+    deepseek_r1,
+    openai_gpt2,
+    apollo,
+    kissane,
+    circuit_tracer,
+    circuit_tracer_clt,
+    temporal,
+)
 
 
 def recognised(file_name: str) -> list[ModuleType]:
