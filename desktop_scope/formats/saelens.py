@@ -64,7 +64,6 @@ _SHAPES = {
     "W_skip": "e d",
 }
 _ALWAYS = {"W_enc", "W_dec", "b_dec"}
-_OPTIONAL = {"W_skip", "scaling_factor"}
 _GATE = {"b_gate", "b_mag", "r_mag"}
 _THRESHOLDS = ("threshold", "log_threshold", "topk_threshold")
 
@@ -85,10 +84,10 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
     said = saelens_registry.entry(path)
     name, architecture = _architecture(config)
     transcodes = "transcoder" in name
-    tensors = _tensors(safetensors_file(path / "sae_weights.safetensors"), config, architecture)
+    tensors = _tensors(safetensors_file(path / "sae_weights.safetensors"), config, name)
     reads, writes = _hooks(about, transcodes)
     norm = said.norm or _norm(config, transcodes)
-    k = _k(config) if architecture in _WITH_K else None
+    k = _k(config, most=len(tensors["W_dec"])) if architecture in _WITH_K else None
     weights = SaeWeights(
         name="/".join(names_of(path)[-2:]),
         format=NAME,
@@ -143,15 +142,20 @@ def _norm(config: Config, transcodes: bool) -> str:
     return norm
 
 
-def _tensors(
-    file: TensorFile, config: Config, architecture: Architecture
-) -> dict[str, torch.Tensor]:
+def _tensors(file: TensorFile, config: Config, name: str) -> dict[str, torch.Tensor]:
+    architecture = _ARCHITECTURES[name]
     needed = _ALWAYS | (_GATE if architecture is Architecture.GATED else {"b_enc"})
     if architecture is Architecture.JUMPRELU:
         needed |= {next((key for key in _THRESHOLDS if key in file.tensors), _THRESHOLDS[0])}
+    if "skip" in name:
+        needed |= {"W_skip"}
+    needed |= {"scaling_factor"}
+    shapes = {key: shape for key, shape in _SHAPES.items() if key in needed}
+    if "transcoder" not in name:  # it writes where it reads
+        shapes = {key: shape.replace("e", "d") for key, shape in shapes.items()}
     tensors = file.take(
-        {key: shape for key, shape in _SHAPES.items() if key in needed | _OPTIONAL},
-        optional=_OPTIONAL - needed,
+        shapes,
+        optional={"scaling_factor"},
         d=config.count("d_in") if "d_in" in config else None,
         n=config.count("d_sae") if "d_sae" in config else None,
     )
@@ -195,9 +199,9 @@ def _hook(about: Config, keys: tuple[str, ...]) -> HookPoint:
     return hook_point(name, post_norms="gemma-2-" in model or "gemma-3-" in model)
 
 
-def _k(config: Config) -> int:
+def _k(config: Config, most: int) -> int:
     said = config if "k" in config else config.part("activation_fn_kwargs")
-    return said.count("k")
+    return said.count("k", most=most)
 
 
 def _l0(config: Config, about: Config, k: int | None) -> float | None:

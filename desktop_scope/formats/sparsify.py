@@ -7,7 +7,7 @@ from pathlib import Path
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.sae_weights import Architecture, SaeWeights
 from desktop_scope.errors import ScopeError
-from desktop_scope.formats.config import Config, json_object
+from desktop_scope.formats.config import HINT, Config, json_object
 from desktop_scope.formats.hook_names import hook_point, model_id
 from desktop_scope.formats.reading import safetensors_file
 from desktop_scope.formats.repository import names_of
@@ -52,21 +52,25 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
         d=d_in,
         n=d_sae or d_in * config.count("expansion_factor"),
     )
+    architecture, k = _architecture(config), config.count("k", most=len(tensors["W_dec"]))
+    if architecture is Architecture.GROUPMAX and len(tensors["W_dec"]) % k:
+        message = f"The {len(tensors['W_dec'])} features of {name} do not make {k} equal groups."
+        raise ScopeError(message, HINT)
     weights = SaeWeights(
         name=name,
         format=NAME,
-        architecture=_architecture(config),
+        architecture=architecture,
         reads=(reads,),
         writes=(writes,),
         W_enc=tensors["encoder.weight"],
         W_dec=tensors["W_dec"],
         b_enc=tensors["encoder.bias"],
         b_dec=tensors["b_dec"],
-        k=config.count("k", most=len(tensors["W_dec"])),
+        k=k,
         W_skip=tensors["W_skip"].T if "W_skip" in tensors else None,
         subtract_b_dec=not transcodes,
         model=model_id(run.text("model", "")),
-        declared_l0=config.number("k"),
+        declared_l0=float(k),
     )
     return (weights,)
 
