@@ -16,6 +16,7 @@ from desktop_scope.cli import (
     demo,
     feature,
     listing,
+    sae,
     screenshot,
     search,
     steer,
@@ -25,7 +26,7 @@ from desktop_scope.cli import (
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 
-VERBS = (demo, listing, trace, feature, search, steer, screenshot, bench)
+VERBS = (demo, listing, sae, trace, feature, search, steer, screenshot, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

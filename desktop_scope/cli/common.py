@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from desktop_scope import paths
 from desktop_scope.engine.requests import LoadModel, Request, Workspace
@@ -18,10 +18,12 @@ from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.evidence.types import Label
 from desktop_scope.workbench import Workbench
 
+if TYPE_CHECKING:
+    from desktop_scope.engine.sae_weights import SaeWeights
+
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of every verb that runs the model."""
-    parser.add_argument("--model", help="a folder, a GGUF file, or an id that `list` shows")
+    """Options of every verb that runs a model with SAEs."""
     parser.add_argument(
         "--saes",
         action="append",
@@ -30,6 +32,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an SAE, a folder of them, or a pack; may be repeated",
     )
+    add_device_arguments(parser)
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model, where, and in which numbers."""
+    parser.add_argument("--model", help="a folder, a GGUF file, or an id that `list` shows")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps or spread")
     parser.add_argument(
         "--dtype", default="auto", help="auto, float32, bfloat16, float16, 8bit or 4bit"
@@ -61,6 +69,24 @@ def workspace_of(options: argparse.Namespace) -> Workspace:
     return Workspace(saes, model_path(options.model))
 
 
+def model_for(text: str | None, saes: Sequence[SaeWeights]) -> Path | None:
+    """The model that ``--model`` names, else the one on this machine that SAEs were made for.
+
+    None where that is the demo pack's.
+
+    Raises:
+        ScopeError: There is none.
+    """
+    if text is not None:
+        return model_path(text)
+    wanted = next((weights.model for weights in saes if weights.model), None)
+    if wanted is None:
+        raise ScopeError(
+            "The SAE does not say which model it was made for.", "Name one: --model PATH_OR_ID."
+        )
+    return model_path(wanted)
+
+
 def model_path(text: str) -> Path:
     """A model on this machine: by its path, or by its id.
 
@@ -70,15 +96,17 @@ def model_path(text: str) -> Path:
     path = Path(text)
     if path.exists():
         return path
-    from desktop_scope.library.inventory import models
+    from desktop_scope.library.inventory import find_model
 
-    found = next((Path(m["path"]) for m in models() if m["id"] == text), None)
+    found = find_model(text)
     if found is None:
         raise ScopeError(
             f"There is no model “{text}” on this machine.",
             "See `desktop-scope list`, or give the path of its folder or GGUF file.",
         )
-    return found
+    if found.problem:
+        raise ScopeError(f"{found.id} cannot be opened: {found.problem}", "Get it again.")
+    return found.path
 
 
 def open_workbench(options: argparse.Namespace, evidence: bool = True) -> Workbench:

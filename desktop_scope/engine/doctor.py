@@ -97,7 +97,7 @@ class Doctor:
         with torch.inference_mode():
             own = _Sums(_target_width(sae), sae.d_sae)
             tries = [(place, _Sums(_target_width(place), 0)) for place in places]
-            plain = 0.0
+            plain, compared_fvu = 0.0, 0.0
             for n, ids in enumerate(self._ids):
                 job.progress(n, steps, "Checking an SAE")
                 compared = tries if n < _COMPARED_TEXTS else []
@@ -107,13 +107,26 @@ class Doctor:
                 for place, sums in compared:
                     job.check()
                     self._measure(place, text, sums, [place])
+                if compared:
+                    compared_fvu = own.fvu
             broken = self._loss(sae, job, len(self._ids), steps)
             mean = (own.total / max(own.n, 1)).float()
             blank = self._loss(sae, job, 2 * len(self._ids), steps, mean)
             job.progress(steps, steps, "Checking an SAE")
         recovered = (blank - broken) / (blank - plain) if blank > plain else float("nan")
         tried = sorted((_tried(place, sums) for place, sums in tries), key=lambda t: t.fvu)
-        return _health(slot, sae.weights, own, recovered, tuple(tried))
+        return _health(slot, sae.weights, own, recovered, tuple(tried), compared_fvu)
+
+    def fvu(self, slot: int, job: Job) -> float:
+        """The variance unexplained alone."""
+        sae = self._saes[slot]
+        own = _Sums(_target_width(sae), sae.d_sae)
+        with torch.inference_mode():
+            for n, ids in enumerate(self._ids):
+                job.progress(n, len(self._ids), "Measuring the variance unexplained")
+                text, _ = self._read(ids, [sae], job)
+                self._measure(sae, text, own, self._members(sae))
+        return own.fvu
 
     def _read(self, ids: torch.Tensor, saes: Sequence[Sae], job: Job) -> tuple[_Text, float]:
         """A text's activations for some SAEs, and the summed loss of its tokens."""
@@ -256,15 +269,25 @@ class Doctor:
             spots = {HookPoint(layer, site) for layer in layers for site in sites}
             spots |= {HookPoint(0, Site.EMBED)} if read.layer == 0 else set()
             spots = {_named_once(point) for point in spots} - {_named_once(read)}
-            return [(point, point) for point in sorted(spots)]
+            return [(point, point) for point in self._different(sorted(spots), read)]
         shifted = [
             (HookPoint(layer, read.site), HookPoint(layer, write.site))
             for layer in layers
             if layer != read.layer
         ]
-        ins = [HookPoint(read.layer, site) for site in sites if site is not read.site]
-        outs = [HookPoint(write.layer, site) for site in sites if site is not write.site]
+        ins = self._different([HookPoint(read.layer, site) for site in sites], read)
+        outs = self._different([HookPoint(write.layer, site) for site in sites], write)
         return [*shifted, *((point, write) for point in ins), *((read, point) for point in outs)]
+
+    def _different(self, points: Sequence[HookPoint], own: HookPoint) -> list[HookPoint]:
+        """Each place once: a model without post-norms has two names for some."""
+        taps = [self._model.parts.tap(own)]
+        different = []
+        for point in points:
+            if (tap := self._model.parts.tap(point)) not in taps:
+                taps.append(tap)
+                different.append(point)
+        return different
 
 
 def _named_once(point: HookPoint) -> HookPoint:
@@ -325,10 +348,16 @@ def _in_words(place: Tried, weights: SaeWeights) -> str:
 
 
 def _health(
-    slot: int, weights: SaeWeights, own: _Sums, recovered: float, tried: tuple[Tried, ...]
+    slot: int,
+    weights: SaeWeights,
+    own: _Sums,
+    recovered: float,
+    tried: tuple[Tried, ...],
+    compared_fvu: float,
 ) -> Health:
-    best = next((t for t in tried if t.fvu < _BETTER * own.fvu and t.fvu < _UNUSABLE_FVU), None)
-    verdict, reason = _judged(weights, own, recovered, best)
+    most = min(_BETTER * compared_fvu, _UNUSABLE_FVU)
+    best = next((t for t in tried if t.fvu < most), None)
+    verdict, reason = _judged(weights, own, recovered, best, compared_fvu)
     fired = np.maximum(own.count, 1)
     norms = torch.cat(own.norms) if own.norms else torch.zeros(1)
     return Health(
@@ -351,15 +380,16 @@ def _health(
 
 
 def _judged(
-    weights: SaeWeights, own: _Sums, recovered: float, best: Tried | None
+    weights: SaeWeights, own: _Sums, recovered: float, best: Tried | None, compared_fvu: float
 ) -> tuple[Verdict, str]:
     if not own.n:
         raise ScopeError("The built-in text has no token that this SAE encodes.", "Report this.")
     if best is not None:
-        verdict = Verdict.RED if own.fvu > _POOR_FVU or best.fvu < own.fvu / 2 else Verdict.AMBER
+        far = own.fvu > _POOR_FVU or best.fvu < compared_fvu / 2
+        verdict = Verdict.RED if far else Verdict.AMBER
         return verdict, (
             f"it fits better {_in_words(best, weights)}: {best.fvu:.0%} of the variance "
-            f"unexplained so, {own.fvu:.0%} as it is"
+            f"unexplained so, {compared_fvu:.0%} as it is"
         )
     if own.fvu > _UNUSABLE_FVU or recovered < _UNUSABLE_CE:
         return Verdict.RED, (

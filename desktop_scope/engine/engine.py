@@ -91,6 +91,10 @@ class Engine:
             self._doctor = Doctor(self.model, self.saes)
         return self._doctor.examine(request.slot, job)
 
+    def fvu(self, slot: int, job: Job) -> float:
+        """The variance that one SAE leaves unexplained on the built-in text."""
+        return Doctor(self.model, self.saes).fvu(slot, job)
+
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""
         sae = sae_of(self.saes, request.feature)
