@@ -90,7 +90,8 @@ def stored_tensors(folder: Path) -> Iterator[Stored]:
     """
     for path in weight_files(folder):
         try:
-            with safe_open(path, "pt") as file:
+            # Torch's way of mapping a file fails when it is larger than memory.
+            with safe_open(path, "np") as file:
                 for name in file.keys():  # noqa: SIM118 - it is no mapping
                     view = file.get_slice(name)
                     yield Stored(name, tuple(view.get_shape()), view.get_dtype())

@@ -16,7 +16,7 @@ from desktop_scope.engine.devices import choose_dtype
 from desktop_scope.errors import ScopeError
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
-# Of the matrices; bitsandbytes leaves embeddings and norms in 16 bits. Blocks of 64 share a scale.
+# Of the matrices; bitsandbytes leaves embeddings and norms alone. Blocks of 64 share a scale.
 _QUANTISED = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 _KEPT = 2.0
 _EMBEDDINGS = ("embed", "wte", "wpe", "lm_head")
