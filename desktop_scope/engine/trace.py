@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -116,6 +117,44 @@ def own_mask(sae: Sae, masked: Bools) -> Bools:
     return masked | (np.arange(len(masked)) < sae.weights.skip_positions)
 
 
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A text's activations and features."""
+
+    kept: Activations
+    masked: Bools  # [T]
+    acts: tuple[FeatureActs, ...]  # [S]
+    logprobs: Floats  # [T]
+    following: torch.Tensor  # [vocabulary] logits after the last token
+
+
+def encode_ids(
+    model: LanguageModel,
+    saes: Sequence[Sae],
+    ids: torch.Tensor,
+    job: Job,
+    steering: Steering | None = None,
+) -> Encoded:
+    """Run token ids [1, T] once and encode them with every SAE."""
+    n_layers = model.info.n_layers
+    steps = n_layers + len(saes)
+    kept = run(
+        model,
+        ids,
+        hooks_of(saes),
+        job,
+        steering,
+        lambda layer: job.progress(layer, steps, "Reading the prompt"),
+    )
+    masked = mask_of(saes, kept)
+    acts: list[FeatureActs] = []
+    for sae in saes:
+        job.progress(n_layers + len(acts), steps, "Encoding the layers")
+        acts.append(sae.encode(kept.read_by(sae).to(sae.device), own_mask(sae, masked)))
+    logprobs, following = model.read_out(kept.hidden, ids[0])
+    return Encoded(kept, masked, tuple(acts), logprobs, following)
+
+
 def trace(
     model: LanguageModel, saes: Sequence[Sae], request: TracePrompt, job: Job
 ) -> tuple[Trace, torch.Tensor]:
@@ -131,40 +170,26 @@ def trace(
         raise ScopeError("Prompt and answer are longer than the context.", "Shorten the prompt.")
     ids = torch.tensor([all_ids], device=model.device)
     steering = Steering(request.interventions, saes)
-    steps = model.info.n_layers + len(saes)
     with torch.inference_mode():
-        kept = run(
-            model,
-            ids,
-            hooks_of(saes),
-            job,
-            steering,
-            lambda layer: job.progress(layer, steps, "Reading the prompt"),
-        )
-        masked = mask_of(saes, kept)
-        acts: list[FeatureActs] = []
-        for sae in saes:
-            job.progress(model.info.n_layers + len(acts), steps, "Encoding the layers")
-            acts.append(sae.encode(kept.read_by(sae).to(sae.device), own_mask(sae, masked)))
-        logprobs, following = model.read_out(kept.hidden, ids[0])
-        probs, next_ids = following.softmax(-1).topk(_N_NEXT)
+        found = encode_ids(model, saes, ids, job, steering)
+        probs, next_ids = found.following.softmax(-1).topk(_N_NEXT)
     result = Trace(
         prompt=request.prompt,
         ids=np.array(all_ids, np.int32),
         texts=tuple(model.texts[i] for i in all_ids),
-        masked=masked,
+        masked=found.masked,
         own=np.array([*prompt.own, *(i not in model.stop_ids for i in request.answer)], bool),
         n_prompt=len(prompt.ids),
-        acts=tuple(acts),
-        logprobs=logprobs,
-        residual_norm=kept.residual.float().norm(dim=-1).cpu().numpy(),
+        acts=found.acts,
+        logprobs=found.logprobs,
+        residual_norm=found.kept.residual.float().norm(dim=-1).cpu().numpy(),
         next_ids=next_ids.cpu().numpy().astype(np.int32),
         next_texts=tuple(model.texts[i] for i in next_ids.tolist()),
         next_probs=probs.cpu().numpy(),
         seconds=time.perf_counter() - start,
         interventions=request.interventions,
     )
-    return result, kept.residual
+    return result, found.kept.residual
 
 
 def probe(
