@@ -35,7 +35,9 @@ class Shelf(msgspec.Struct, frozen=True):
 def read_shelf() -> Shelf:
     """What is remembered; nothing where the file is missing or damaged."""
     try:
-        return msgspec.json.decode(_file().read_bytes(), type=Shelf, dec_hook=_path)
+        return msgspec.json.decode(
+            _file().read_bytes(), type=Shelf, dec_hook=lambda _, text: Path(text)
+        )
     except (OSError, ValueError, msgspec.MsgspecError):
         return Shelf()
 
@@ -108,7 +110,3 @@ def _save(shelf: Shelf) -> Shelf:
             "Make room or allow writing there, or name another folder in DESKTOP_SCOPE_CONFIG.",
         ) from error
     return shelf
-
-
-def _path(kind: type, text: str) -> Path:
-    return kind(text)

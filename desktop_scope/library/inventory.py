@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from desktop_scope import paths
 from desktop_scope.engine.worker import Job, silent_job
@@ -13,6 +12,7 @@ from desktop_scope.library import details, hf_cache
 from desktop_scope.library.entries import Library, ModelEntry, SaeEntry
 from desktop_scope.library.folders import read_shelf
 from desktop_scope.library.gguf_file import FILE, downloads
+from desktop_scope.library.matching import same_model
 from desktop_scope.library.model_cache import model_folder
 from desktop_scope.library.pack import read_pack
 from desktop_scope.library.requests import ReadDetails, ScanLibrary
@@ -44,16 +44,9 @@ def scan_library(request: ScanLibrary, job: Job) -> Library:
 
 
 def find_model(model_id: str) -> ModelEntry | None:
-    """The first model of this id that can be opened, whatever the case of its letters."""
+    """The first model on this machine that goes by this id and can be opened."""
     models = scan_library(ScanLibrary(), silent_job()).models
-    wanted = model_id.casefold()
-    return next((m for m in models if m.id.casefold() == wanted and not m.problem), None)
-
-
-def models() -> list[dict[str, Any]]:
-    """As ``cli.common.model_path`` asks for them, until it asks ``find_model``."""
-    found = scan_library(ScanLibrary(), silent_job()).models
-    return [{"id": model.id, "path": str(model.path)} for model in found]
+    return next((m for m in models if same_model(m.id, model_id) and not m.problem), None)
 
 
 def read_details(request: ReadDetails, job: Job) -> tuple[SaeEntry, ...]:

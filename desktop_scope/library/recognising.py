@@ -15,6 +15,9 @@ from desktop_scope.library import sae_memory
 from desktop_scope.library.entries import as_text
 from desktop_scope.library.sae_memory import Known, Pattern, SaeMemory, state_of
 
+# How transformers, PEFT and diffusers call their weights; the damaged ones are not ours to list.
+_OTHERS_WEIGHTS = re.compile(r"((adapter|diffusion_pytorch|pytorch)_)?model\b.*")
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -62,22 +65,20 @@ class Recogniser:
 
     def _way(self, folder: Path, name: str) -> tuple[Path, list[str]] | None:
         """What to open because of one file, and the formats that would."""
-        telling = self._claims(folder, name, telling=True)
-        ways = telling or self._claims(folder, name, telling=False)
-        if telling and len(ways) == 1:
-            return next(iter(ways.items()))
-        right = (way for way in ways.items() if self._opens(*way))
-        return next(right, next(iter(telling.items()), None))
-
-    def _claims(self, folder: Path, name: str, telling: bool) -> dict[Path, list[str]]:
-        """Path to open -> formats that would, by names that tell something, or by others."""
-        claims: dict[Path, list[str]] = {}
+        ways: dict[Path, list[str]] = {}
+        telling: dict[Path, None] = {}
         for pattern in self._memory.patterns:
-            files = (file for file in pattern.files if file.startswith("*.") != telling)
-            if any(fnmatchcase(name, file) for file in files):
-                path = folder if pattern.opens == "folder" else folder / name
-                claims.setdefault(path, []).append(pattern.format)
-        return claims
+            for file in pattern.files:
+                tells = not file.startswith("*.")  # otherwise it may be anybody's
+                if fnmatchcase(name, file) and (tells or not _OTHERS_WEIGHTS.match(name)):
+                    path = folder if pattern.opens == "folder" else folder / name
+                    ways.setdefault(path, []).append(pattern.format)
+                    if tells:
+                        telling[path] = None
+        paths = list(telling or ways)
+        if len(telling) != 1:  # the file's contents decide
+            paths = [path for path in paths if self._opens(path, ways[path])] or list(telling)
+        return (paths[0], ways[paths[0]]) if paths else None
 
     def _opens(self, path: Path, formats: Collection[str]) -> bool:
         """Whether one of the formats is the right one, or damage keeps us from knowing."""

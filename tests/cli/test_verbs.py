@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import desktop_scope
-from desktop_scope import cli
+from desktop_scope import cli, paths
 from desktop_scope.cli.steer import parse_setting
 from desktop_scope.cli.trace import parse_layers
 from desktop_scope.engine.requests import TracePrompt
@@ -255,25 +255,90 @@ def test_sampling_that_makes_no_sense_is_refused(arguments, refused, shared_work
 # ---- list, and usage
 
 
-def test_list_names_the_demo_model_and_its_saes(as_json, demo_model_dir):
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A Hugging Face cache of the test's own, with one model that lacks its weights."""
+    folder = tmp_path / "hub"
+    snapshot = folder / "models--org--begun" / "snapshots" / "c0ffee"
+    snapshot.mkdir(parents=True)
+    config = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "hidden_size": 8}
+    (snapshot / "config.json").write_text(json.dumps(config), "utf-8")
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder))
+    return folder
+
+
+def test_list_names_the_demo_model_and_its_saes(as_json, demo_model_dir, hub):
     result = as_json("list")
     model = next(model for model in result["models"] if model["path"] == str(demo_model_dir))
     assert model["id"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert (model["n_layers"], model["d_model"]) == (30, 576)
     assert model["architecture"] == "LlamaForCausalLM"
     assert model["bytes"] > 1e8
+    assert not model["problem"]
     assert len(result["saes"]) == 30
     for layer, sae in enumerate(result["saes"]):
         assert sae.keys() >= {
             "id", "path", "format", "hook_name", "layer", "d_in", "d_sae", "architecture",
         }  # fmt: skip
         assert (sae["layer"], sae["d_in"], sae["d_sae"]) == (layer, 576, 4096)
+        assert sae["hook_name"] == f"blocks.{layer}.hook_resid_post"
+        assert sae["models"][0] == {
+            "id": model["id"], "match": "declared", "reason": "Made for this model.",
+        }  # fmt: skip
     assert result["packs"][0]["n_features"] == 122_880
 
 
-def test_list_on_a_fresh_machine_says_how_to_get_the_model(as_table, tmp_path, monkeypatch):
-    monkeypatch.setenv("DESKTOP_SCOPE_CACHE", str(tmp_path))
+def test_list_tells_what_an_incomplete_model_lacks(as_json, as_table, hub):
+    (model,) = (m for m in as_json("list")["models"] if m["id"] == "org/begun")
+    assert "model.safetensors is missing" in model["problem"]
+    assert "model.safetensors is missing" in as_table("list")
+
+
+def test_list_on_a_fresh_machine_says_how_to_get_the_model(as_table, tmp_path, hub, monkeypatch):
+    monkeypatch.setenv("DESKTOP_SCOPE_CACHE", str(tmp_path / "cache"))
     assert "demo --fetch-only" in as_table("list")
+
+
+def test_list_shows_people_what_goes_with_what(as_table, demo_model_dir, hub):
+    lines = as_table("list").splitlines()
+    assert not any("--fetch-only" in line for line in lines)
+    (line,) = (line for line in lines if line.startswith("demo/layer_17 "))
+    assert "jumprelu 4096" in line
+    assert line.endswith("for HuggingFaceTB/SmolLM2-135M-Instruct")
+
+
+def test_list_keeps_to_what_contains_the_words(as_json, hub):
+    result = as_json("list", "DEMO", "layer_17")
+    assert [sae["id"] for sae in result["saes"]] == ["demo/layer_17"]
+    assert not result["models"]
+
+
+def test_list_looks_into_folders_once_always_or_no_more(as_json, tmp_path, hub):
+    folder = tmp_path / "my saes é"
+    folder.mkdir()
+    pack = paths.demo_pack() / "saes" / "layer_03.safetensors"
+    (folder / "mine.safetensors").write_bytes(pack.read_bytes())
+    (folder / "ae.pt").write_bytes(b"no SAE at all")
+
+    def found(*arguments):
+        return {sae["id"]: sae for sae in as_json("list", *arguments)["saes"]}
+
+    assert "my saes é/mine" not in found()
+    once = found("--folder", str(folder))
+    assert once["my saes é/mine"]["layer"] == 3
+    broken = once["my saes é"]
+    assert broken["problem"]
+    assert broken["hook_name"] is None
+    assert "my saes é/mine" not in found()
+    assert "my saes é/mine" in found("--add", str(folder))
+    assert "my saes é/mine" in found()
+    assert "my saes é/mine" not in found("--forget", str(folder))
+    assert "my saes é/mine" not in found()
+
+
+@pytest.mark.parametrize("option", ["--folder", "--add", "--forget"])
+def test_list_refuses_a_folder_that_is_not_there(option, refused, tmp_path, shared_workbench):
+    assert "nowhere" in refused("list", option, str(tmp_path / "nowhere"))
 
 
 def test_the_version_is_told(capsys):
