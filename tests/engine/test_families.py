@@ -146,6 +146,12 @@ def test_an_unknown_family_has_what_can_be_relied_on(name):
     close(seen.hidden, own.hidden_states[-1])
 
 
+def test_logits_that_we_would_get_wrong_are_refused():
+    with pytest.raises(ScopeError, match="HyperCLOVAXForCausalLM makes its logits") as caught:
+        tiny("odd-logits")
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("point", "name", "hint"),
     [

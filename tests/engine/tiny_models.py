@@ -51,6 +51,17 @@ _GPT2 = {
     "eos_token_id": 1,
 }
 _MOE = {"moe_intermediate_size": 24, "num_experts": 4, "num_experts_per_tok": 2}
+_MINICPM = {
+    **_LLAMA,
+    "num_key_value_heads": N_HEADS,
+    "q_lora_rank": 8,
+    "kv_lora_rank": 8,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 8,
+    "scale_depth": 0.5,
+    "dim_model_base": 8,
+}
 _VISION = {
     "hidden_size": 16,
     "intermediate_size": 16,
@@ -146,14 +157,18 @@ OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     # Called like Llama's, and adds up like Llama's.
     "arcee": ("ArceeConfig", _LLAMA),
+    # Called like Llama's, but what is added is scaled.
+    "minicpm3": ("MiniCPM3Config", _MINICPM),
 }
+# Multiplies its logits by what Granite, under the same name, divides them by.
+ODD_LOGITS = ("HyperCLOVAXConfig", {**_LLAMA, "logits_scaling": 4.0})
 
 
 def config_of(name: str) -> Any:
     """A transformers config."""
     import transformers
 
-    kind, settings = (FAMILIES | OTHERS)[name]
+    kind, settings = (FAMILIES | OTHERS | {"odd-logits": ODD_LOGITS})[name]
     return getattr(transformers, kind)(**settings)
 
 
