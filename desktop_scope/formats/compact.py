@@ -14,6 +14,7 @@ from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.sae_weights import Architecture, SaeWeights
 from desktop_scope.errors import ScopeError
 from desktop_scope.formats.reading import safetensors_file
+from desktop_scope.formats.widths import nested_widths
 
 NAME = "Desktop Scope compact"
 FILES = ("*.safetensors",)
@@ -55,10 +56,10 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
     try:
         architecture = meta["architecture"]
         hook = HookPoint.parse(meta["hook_name"])
-        prefixes = tuple(int(n) for n in json.loads(meta["matryoshka_prefixes"]))
+        prefixes = nested_widths(json.loads(meta["matryoshka_prefixes"]), d_sae, path)
     except KeyError as error:
         raise ScopeError(f"The header of the SAE file {path.name} lacks {error}.", HINT) from error
-    except (TypeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         message = f"The header of the SAE file {path.name} makes no sense: {error}."
         raise ScopeError(message, HINT) from error
     if architecture != Architecture.JUMPRELU:

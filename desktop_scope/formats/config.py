@@ -15,6 +15,7 @@ from desktop_scope.formats.repository import regular_file
 
 HINT = "The file may be damaged: get it again."
 MIB = 1024**2
+_LARGEST = 1e300  # whole numbers can be larger than floats
 
 
 class Config(Mapping[str, object]):
@@ -56,7 +57,7 @@ class Config(Mapping[str, object]):
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number."""
         value = self._present(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _LARGEST:
             return self._refuse(key, "a number")
         return float(value)
 

@@ -25,6 +25,7 @@ _MODULE_PATH = re.compile(
     rf"(?:{_EMBEDDINGS}|(?:layers|h)\.(?P<layer>\d{{1,4}})(?:\.(?P<module>(?!(?:in|out)put$)[\w.]+?))?)"
     r"(?:\.(?P<end>input|output))?"
 )
+_SEVERAL = re.compile(r"(?P<before>[^{]*)\{(?P<layers>all|[\d,]+)\}(?P<after>.*)")
 # Module within a block -> what goes in and what comes out.
 _ENDS: tuple[tuple[str, Site | None, Site | None], ...] = (
     ("", Site.RESID_PRE, Site.RESID_POST),
@@ -106,16 +107,17 @@ def hook_points(name: str, n_layers: int, *, post_norms: bool = False) -> tuple[
     Raises:
         ScopeError: It names no places that we know, or another number of them.
     """
-    before, brace, after = name.partition("{")
-    inside, _, after = after.partition("}")
-    layers = [str(layer) for layer in range(n_layers)] if inside == "all" else inside.split(",")
-    if not brace or len(layers) != n_layers or len(set(layers)) < n_layers:
+    found = _SEVERAL.fullmatch(name)
+    said = found["layers"] if found else ""
+    layers = [str(layer) for layer in range(n_layers)] if said == "all" else said.split(",")
+    if found is None or len(layers) != n_layers or len(set(layers)) < n_layers:
         raise ScopeError(
             f"“{name}” does not name {n_layers} layers, which this SAE has parts for.",
             "The configuration may be damaged: get it again.",
         )
     return tuple(
-        hook_point(f"{before}{layer.strip()}{after}", post_norms=post_norms) for layer in layers
+        hook_point(f"{found['before']}{layer}{found['after']}", post_norms=post_norms)
+        for layer in layers
     )
 
 

@@ -34,7 +34,7 @@ _MIB = 1024**2
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MOST_ENTRIES = 4096
 _MOST_UNPACKED = 16 * 1024 * _MIB  # what compressed arrays may need in memory
-_MOST_RATIO = 50  # weights hardly compress; zeros do, a thousandfold in a bomb
+_MOST_RATIO = 10  # weights hardly compress; zeros do, a thousandfold in a bomb
 _MOST_HEADER = 4096  # bytes of an .npy header; numpy writes 128
 _MOST_PICKLE = 16 * _MIB
 _MOST_UNMAPPED = 2048 * _MIB
@@ -83,6 +83,9 @@ class TensorFile:
             raise ScopeError(f"The SAE file {self.path.name} lacks {', '.join(missing)}.", HINT)
         taken = {name: self.tensors[name] for name in shapes if name in self.tensors}
         for name, tensor in taken.items():
+            if not _plain(tensor):
+                message = f"In the SAE file {self.path.name}, {name} is no ordinary tensor."
+                raise ScopeError(message, "Save it again, as safetensors.")
             symbols = shapes[name].split()
             fits = len(symbols) == tensor.dim() and all(
                 known.setdefault(symbol, size) == size
@@ -94,9 +97,6 @@ class TensorFile:
                     f"where {_expected(symbols, known, types)} was expected.",
                     HINT,
                 )
-            if not _plain(tensor):
-                message = f"In the SAE file {self.path.name}, {name} is no ordinary tensor."
-                raise ScopeError(message, "Save it again, as safetensors.")
         return {name: tensor.detach() for name, tensor in taken.items()}
 
 
@@ -125,7 +125,7 @@ def npz_file(path: Path) -> TensorFile:
     real = regular_file(path)
     try:
         with zipfile.ZipFile(real) as archive, real.open("rb") as file:
-            entries = _entries(archive, path)
+            entries = _entries(archive, real.stat().st_size, path)
             return TensorFile(
                 path,
                 {
@@ -162,7 +162,7 @@ def torch_file(path: Path) -> object:
     return loaded
 
 
-def _plain(tensor: torch.Tensor) -> bool:
+def _plain(tensor: object) -> bool:
     """Whether it is a dense tensor of ordinary memory, every number of it stored in the file."""
     return (
         isinstance(tensor, torch.Tensor)
@@ -194,18 +194,18 @@ def _pickled(path: Path) -> ScopeError:
     )
 
 
-def _entries(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
-    """The arrays in an ``.npz`` file, checked for what they ask for."""
+def _entries(archive: zipfile.ZipFile, size: int, path: Path) -> list[zipfile.ZipInfo]:
+    """The arrays in an ``.npz`` file of so many bytes, checked for what they ask for."""
     entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
     if len({entry.filename for entry in entries}) < len(entries) or len(entries) > _MOST_ENTRIES:
         raise ValueError("too many arrays, or several of one name")
     if any(entry.flag_bits & 1 or entry.compress_type not in _METHODS for entry in entries):
         raise ValueError("encrypted, or compressed in a way that numpy never does")
+    if any(not 0 <= entry.header_offset <= size - entry.compress_size for entry in entries):
+        raise ValueError("an array is said to lie outside the file")
     packed = [entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
     unpacked = sum(entry.file_size for entry in packed)
-    if unpacked > _MOST_UNPACKED or any(
-        entry.file_size > _MOST_RATIO * max(entry.compress_size, _MIB) for entry in packed
-    ):
+    if unpacked > min(_MOST_UNPACKED, _MOST_RATIO * max(size, _MIB)):
         message = f"The arrays of {path.name} would unpack to {unpacked / 1e9:.1f} GB."
         raise ScopeError(message, "Save it again without compression, as safetensors.")
     return entries

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from desktop_scope.formats.config import HINT, Config, json_object
 from desktop_scope.formats.hook_names import hook_point, model_id
 from desktop_scope.formats.reading import TensorFile, safetensors_file
 from desktop_scope.formats.repository import names_of
+from desktop_scope.formats.widths import nested_widths
 
 NAME = "SAELens"
 FILES = ("sae_weights.safetensors",)
@@ -86,6 +86,9 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
     transcodes = "transcoder" in name
     tensors = _tensors(safetensors_file(path / "sae_weights.safetensors"), config, name)
     reads, writes = _hooks(about, transcodes)
+    # Batch-TopK SAEs are saved as jumprelu; how they were trained is among the metadata.
+    details = "training_architecture_details"
+    trained = about.part(details) if details in about else config
     norm = said.norm or _norm(config, transcodes)
     k = _k(config, most=len(tensors["W_dec"])) if architecture in _WITH_K else None
     weights = SaeWeights(
@@ -106,9 +109,11 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
         centred=said.centred or _centred(about),
         subtract_b_dec=config.flag("apply_b_dec_to_input", True) and not transcodes,
         decoder_norm=_decoder_norm(config),
-        prefixes=_prefixes(config, about, tensors["W_dec"].shape[0]),
+        prefixes=nested_widths(
+            trained.get("matryoshka_widths", []), len(tensors["W_dec"]), config.path
+        ),
         model=model_id(about.text("model_name", "")),
-        declared_l0=_l0(config, about, k),
+        declared_l0=float(k or trained.number("k")) if k or "k" in trained else None,
         prepend_bos=about.flag("prepend_bos") if "prepend_bos" in about else None,
     )
     factor = said.factor or _trained_with(path)
@@ -204,14 +209,6 @@ def _k(config: Config, most: int) -> int:
     return said.count("k", most=most)
 
 
-def _l0(config: Config, about: Config, k: int | None) -> float | None:
-    """What it was trained to; Batch-TopK SAEs, saved as jumprelu, say so among the metadata."""
-    if k is not None:
-        return float(k)
-    places = (config, about.part("training_architecture_details"))
-    return next((place.number("k") for place in places if "k" in place), None)
-
-
 def _decoder_norm(config: Config) -> DecoderNorm:
     rescales = config.flag("rescale_acts_by_decoder_norm", False)
     return DecoderNorm.RESCALE if rescales else DecoderNorm.IGNORE
@@ -219,17 +216,6 @@ def _decoder_norm(config: Config) -> DecoderNorm:
 
 def _centred(about: Config) -> bool:
     return about.part("model_from_pretrained_kwargs").flag("center_writing_weights", False)
-
-
-def _prefixes(config: Config, about: Config, d_sae: int) -> tuple[int, ...]:
-    details = about.part("training_architecture_details")
-    widths = (details if "matryoshka_widths" in details else config).get("matryoshka_widths", [])
-    if not isinstance(widths, list) or not all(type(width) is int for width in widths):
-        raise ScopeError(f"In {config.path.name}, matryoshka_widths is {widths!r:.80}.", HINT)
-    prefixes = tuple(widths if not widths or widths[-1] == d_sae else [*widths, d_sae])
-    if any(low >= high for low, high in pairwise((0, *prefixes))):
-        raise ScopeError(f"In {config.path.name}, matryoshka_widths does not ascend.", HINT)
-    return prefixes
 
 
 def _trained_with(path: Path) -> float | None:

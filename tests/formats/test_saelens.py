@@ -151,7 +151,7 @@ def test_matryoshka_widths_and_l0_are_among_the_metadata(tmp_path, rng):
 @pytest.mark.parametrize("widths", [[12, 4, N], [4, 4, N], [4, 99], ["4", N], "4", [0, N], [True]])
 def test_widths_that_make_no_sense_are_refused(widths, tmp_path, rng):
     folder = layouts_a.saelens(tmp_path, rng, matryoshka_widths=widths)
-    refused(folder, "matryoshka_widths")
+    refused(folder, "nested widths")
 
 
 @pytest.mark.parametrize("name", ["matching_pursuit", "temporal", "unheard_of"])
