@@ -98,11 +98,9 @@ def llama_scope(
     write_json(path / "hyperparams.json", config | changes)
     write_json(path / "lm_config.json", {"model_name": "meta-llama/Llama-3.1-8B"})
     tensors = linear(rng)
-    return save(
-        with_unit_rows(tensors) if unit_rows else tensors,
-        path / "checkpoints/final.safetensors",
-        dtype,
-    )
+    tensors = with_unit_rows(tensors) if unit_rows else tensors
+    save(tensors, path / "checkpoints/final.safetensors", dtype)
+    return path
 
 
 # ---- Llama-Scope-R1-Distill
