@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,17 @@ import torch
 from safetensors import safe_open
 
 
-def saelens() -> Any:
-    """The library; the test is skipped where it is not installed."""
+def library(name: str) -> Any:
+    """A reference; the test is skipped where it is not installed, and fails where it is broken."""
+    if find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
     with warnings.catch_warnings(action="ignore"):
-        return pytest.importorskip("sae_lens")
+        return import_module(name)
+
+
+def saelens() -> Any:
+    """SAELens."""
+    return library("sae_lens")
 
 
 def outputs(sae: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -99,14 +99,14 @@ def test_without_a_known_factor_nothing_is_done_about_it(tmp_path, rng, x):
 @pytest.mark.parametrize(
     ("folder", "factor"),
     [
-        ("gpt2-small-mlp-out-saes/sae_group_gpt2_blocks.4.hook_mlp_out_24576:v0", 1.816734787),
+        ("gpt2-small-mlp-out-saes/sae_group_gpt2_blocks.4.hook_mlp_out_24576", 1.816734787),
         ("Gemma-2b-Residual-Stream-SAEs/gemma_2b_blocks.12.hook_resid_post_16384", 0.213819384),
         ("Gemma-2b-Residual-Stream-SAEs/gemma_2b_blocks.6.hook_resid_post_16384", 1),
     ],
 )
 def test_a_published_factor_is_known_by_the_folder_s_name(folder, factor, tmp_path, rng, x):
     written = layouts_a.saelens(tmp_path, rng, SAELENS_2, normalize_activations=True)
-    place = tmp_path / folder.replace(":", "_" if Path("C:/").is_absolute() else ":")
+    place = tmp_path / folder
     place.parent.mkdir()
     written.rename(place)
     t = raw(place)

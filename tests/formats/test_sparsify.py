@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import Any
 
 import canonical
 import layouts_a
+import lens
 import numpy as np
 import pytest
 import torch
@@ -155,7 +154,7 @@ def test_a_folder_that_names_no_place_in_a_model_is_refused(hook, tmp_path, rng)
 @pytest.mark.parametrize("name", SPARSIFIED)
 def test_the_library_computes_the_same(name, tmp_path, rng, x):
     folder = SPARSIFIED[name](tmp_path, rng)
-    sae = _library().SparseCoder.load_from_disk(folder)
+    sae = lens.library("sparsify").SparseCoder.load_from_disk(folder)
     with torch.no_grad():
         kept, indices, _ = sae.encode(x)
         y = sae(x).sae_out
@@ -163,8 +162,3 @@ def test_the_library_computes_the_same(name, tmp_path, rng, x):
     found_f, found_y = canonical.forward(open_sae(folder)[0], x)
     torch.testing.assert_close(found_f.float(), f, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(found_y.float(), y, rtol=1e-5, atol=1e-5)
-
-
-def _library() -> Any:
-    with warnings.catch_warnings(action="ignore"):
-        return pytest.importorskip("sparsify")
