@@ -80,7 +80,7 @@ def open(path: Path) -> tuple[SaeWeights, ...]:
         b_dec=tensors["decoder.bias"].float() / s_out,
         W_enc_scale=torch.full((d_sae,), s_in),
         W_dec_scale=torch.full((d_sae,), 1 / s_out),
-        threshold=torch.full((d_sae,), threshold),
+        threshold=torch.full((d_sae,), threshold, dtype=torch.float64).float(),
         decoder_norm=DecoderNorm.SELECT if by_length else DecoderNorm.IGNORE,
         model=_MODEL,
         prepend_bos=True,
