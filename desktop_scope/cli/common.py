@@ -128,7 +128,7 @@ def feature_json(infos: Sequence[SaeInfo], feature: FeatureId, label: Label) -> 
         "layer": infos[feature.sae].layer,
         "index": feature.index,
         "label": label.text,
-        "label_source": label.workspace.value,
+        "label_source": label.source.value,
         "label_confidence": label.confidence,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from inspect import signature
 from typing import Any
 
 import torch
@@ -55,6 +56,7 @@ _LAYOUTS = (
         post_attn="post_attention_layernorm",
         post_mlp="post_feedforward_layernorm",
     ),
+    Layout("vaultgemma", "self_attn.o_proj", ln2="pre_feedforward_layernorm"),
     Layout(
         "glm4",
         "self_attn.o_proj",
@@ -69,11 +71,15 @@ _LAYOUTS = (
         post_mlp="post_feedforward_layernorm",
     ),
     Layout(
-        "llama mistral mixtral qwen2 qwen3 qwen3_moe phi3 olmo gpt_oss granite smollm3 stablelm",
+        "llama mistral mixtral qwen2 qwen3 qwen3_moe qwen3_5_text qwen3_next phi3 olmo gpt_oss "
+        "granite smollm3 stablelm gemma starcoder2",
         "self_attn.o_proj",
         ln2="post_attention_layernorm",
     ),
+    Layout("apertus", "self_attn.o_proj", ln2="feedforward_layernorm"),
+    Layout("qwen3_5_text qwen3_next", "linear_attn.out_proj", ln2="post_attention_layernorm"),
     Layout("cohere cohere2 stablelm", "self_attn.o_proj", ln2="input_layernorm", parallel=True),
+    Layout("persimmon", "self_attn.dense", ln2="post_attention_layernorm"),
     Layout("phi", "self_attn.dense", ln2="input_layernorm", parallel=True),
     Layout("gpt_neox", "attention.dense", ln2="post_attention_layernorm"),
     Layout("gpt2 gpt_bigcode", "attn.c_proj", ln2="ln_2"),
@@ -161,11 +167,14 @@ class Parts:
             )
         )
 
-    def width(self, site: Site) -> int:
-        """Size of the last axis there: d_model, or heads · head_dim for Z."""
+    def width(self, site: Site, layer: int = 0) -> int:
+        """Size of the last axis there: d_model, or heads · head_dim for Z.
+
+        Only of hybrid models (Qwen 3.5) does Z differ between layers.
+        """
         if site is not Site.Z:
             return self.d_model
-        projection: Any = self.tap(HookPoint(0, site)).module
+        projection: Any = self.tap(HookPoint(layer, site)).module
         # GPT-2's Conv1D says nx.
         return int(projection.nx if hasattr(projection, "nx") else projection.in_features)
 
@@ -215,19 +224,20 @@ def parts_of(model: nn.Module) -> Parts:
     """
     config: Any = model.config
     text = config.get_text_config(decoder=True)
-    decoder, blocks = _decoder_of(model, text.num_hidden_layers)
+    whole: nn.Module = model.get_decoder()  # type: ignore[operator]
+    owner, blocks = _blocks_of(whole, text.num_hidden_layers)
     unembed = model.get_output_embeddings()  # type: ignore[operator]
     embed = model.get_input_embeddings()  # type: ignore[operator]
-    if decoder is None or blocks is None or unembed is None:
+    if owner is None or blocks is None or unembed is None:
         raise ScopeError(
             f"Desktop Scope does not know where {type(model).__name__} keeps its layers.",
             "Try a model of the Llama, Qwen, Mistral, Gemma, GPT-2 or Pythia families.",
         )
-    norms = [child for child in decoder.children() if "norm" in type(child).__name__.lower()]
+    norms = [child for child in owner.children() if "norm" in type(child).__name__.lower()]
     layouts = [_layout_of(block) for block in blocks]
-    taps = enumerate(_taps(text, decoder, blocks, embed, layouts))
+    taps = enumerate(_taps(text, owner, blocks, embed, layouts))
     return Parts(
-        decoder=decoder,
+        decoder=owner if "input_ids" in signature(owner.forward).parameters else whole,
         blocks=blocks,
         norm=norms[-1] if norms else nn.Identity(),
         unembed=unembed,
@@ -238,9 +248,9 @@ def parts_of(model: nn.Module) -> Parts:
     )
 
 
-def _decoder_of(model: Any, n_layers: int) -> tuple[nn.Module | None, nn.ModuleList | None]:
-    """The decoder blocks, and the module that runs them one after another."""
-    for owner in model.get_decoder().modules():
+def _blocks_of(whole: nn.Module, n_layers: int) -> tuple[nn.Module | None, nn.ModuleList | None]:
+    """The decoder blocks, and the module that holds them with the norm and embeddings."""
+    for owner in whole.modules():
         for child in owner.children():
             if isinstance(child, nn.ModuleList) and len(child) == n_layers:
                 return owner, child
@@ -261,7 +271,7 @@ def _has(block: nn.Module, name: str) -> bool:
 
 def _taps(
     config: Any,
-    decoder: nn.Module,
+    owner: nn.Module,
     blocks: nn.ModuleList,
     embed: nn.Module,
     layouts: list[Layout | None],
@@ -269,7 +279,7 @@ def _taps(
     # Where positions are added to what the embedding puts out, that is not the block's input; where
     # they are not, the block's input is it, with the factor that some models multiply it by.
     positions = any(
-        isinstance(child, nn.Embedding) and child is not embed for child in decoder.children()
+        isinstance(child, nn.Embedding) and child is not embed for child in owner.children()
     )
     yield (
         HookPoint(0, Site.EMBED),

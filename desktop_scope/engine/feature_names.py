@@ -10,11 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from desktop_scope.engine.hook_points import HookPoint, Site
-from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import FeatureId, SaeInfo
 from desktop_scope.errors import ScopeError
+
+if TYPE_CHECKING:
+    from desktop_scope.engine.sae_weights import SaeWeights  # which needs torch
 
 _NAME = re.compile(r"(?:(?P<id>[^:/]+):)?(?P<layer>\d{1,6})/(?P<index>\d{1,9})")
 

@@ -74,13 +74,13 @@ def _attach(tap: Tap, edit: Edit, point: HookPoint) -> RemovableHandle:
 
 
 def _output_hook(edit: Edit) -> Callable[..., Any]:
-    """Modules return a tensor, or a tuple that begins with it."""
+    """Modules return a tensor, or a tuple or list that begins with it."""
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        if not isinstance(output, tuple):
+        if isinstance(output, torch.Tensor):
             return edit(output)
         changed = edit(output[0])
-        return None if changed is None else (changed, *output[1:])
+        return None if changed is None else type(output)((changed, *output[1:]))
 
     return hook
 

@@ -22,6 +22,8 @@ from desktop_scope.engine.devices import (
     no_collection,
     use_threads,
 )
+from desktop_scope.engine.families import parts_of
+from desktop_scope.engine.hook_points import Site
 from desktop_scope.engine.memory import available, demand_room
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.packed import packing_pays
@@ -88,7 +90,8 @@ def load_model(
             model = _read_model(folder, device_map=map_, **more)
         job.progress(2, 3, "Making the weights ready for this processor")
         text = config.get_text_config(decoder=True)
-        plain = device != SPREAD and dtype not in QUANTISED
+        packs = where.type == "cpu" and kind == torch.float32
+        packs = packs and device != SPREAD and dtype not in QUANTISED
         info = ModelInfo(
             id=model_id,
             path=str(folder),
@@ -100,7 +103,7 @@ def load_model(
             device=SPREAD if device == SPREAD else where.type,
             dtype=dtype if dtype in QUANTISED else _name(kind),
             bytes=sum(p.numel() * p.element_size() for p in model.parameters()),
-            packed=plain and where.type == "cpu" and kind == torch.float32 and packing_pays(),
+            packed=packs and _packable(model) and packing_pays(),
             has_chat=tokenizer.chat_template is not None,
             seconds=time.perf_counter() - start,
         )
@@ -108,6 +111,11 @@ def load_model(
         loaded = LanguageModel(model, tokenizer, info, first)
     verify(loaded)
     return loaded
+
+
+def _packable(model: Any) -> bool:
+    """Whether no block is likely to ask for the weights of a linear layer (as Mamba's do)."""
+    return Site.MLP_IN in parts_of(model).sites()
 
 
 def _name(kind: torch.dtype) -> str:

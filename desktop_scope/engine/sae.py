@@ -183,11 +183,12 @@ class Sae:
         rank = h.abs() if kind is Architecture.ABSTOPK else h.relu()
         start = torch.arange(len(h), device=h.device)[:, None] * self.d_sae
         if kind is Architecture.GROUPMAX:
-            best, place = rank.unflatten(-1, (k, -1)).max(-1)
+            best, place = rank.view(len(h), k, self.d_sae // k).max(-1)
             place = place + torch.arange(k, device=h.device) * (self.d_sae // k)
         else:
             best, place = rank.topk(min(k, self.d_sae), sorted=False)
-        return (start + place)[best > 0].sort().values
+        flat: torch.Tensor = (start + place)[best > 0]
+        return flat.sort().values
 
     def _normalised(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """[..., d_in] → what the encoder sees, and shift and scale that undo it, [..., d_in or 1].
@@ -199,7 +200,7 @@ class Sae:
             return x, x.new_zeros(()), x.new_ones(())
         shift, scale = torch.zeros_like(x), x.new_ones(())
         if w.centred:
-            parts = x.unflatten(-1, (len(w.reads), -1))
+            parts = x.view(*x.shape[:-1], len(w.reads), self.d_in // len(w.reads))
             shift = (parts.mean(-1, keepdim=True) + torch.zeros_like(parts)).flatten(-2)
             x = x - shift
         if w.norm is InputNorm.LAYER_NORM:
@@ -266,9 +267,9 @@ class Sae:
 
         Of a SAE that rescales its activations, the stored row is divided by its length.
         """
-        row = self.decoder_rows(np.array([index]))[0]
+        row: torch.Tensor = self.decoder_rows(np.array([index]))[0]
         if self.weights.decoder_norm is DecoderNorm.RESCALE:
-            return row / row.norm()
+            row = row / row.norm()
         return row
 
     @property

@@ -29,7 +29,7 @@ def part_of(target: Path) -> Path:
 
 def remove(path: Path) -> None:
     """Remove a file or a folder with all it holds; nothing happens when it is not there."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    try:
         path.unlink(missing_ok=True)
+    except OSError:  # a folder, which some systems say one way and some another
+        shutil.rmtree(path, ignore_errors=True)
