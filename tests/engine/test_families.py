@@ -7,8 +7,10 @@ import torch
 from tiny_models import (
     D_MODEL,
     FAMILIES,
+    LESS_ONE,
     OTHERS,
     PARALLEL,
+    POST_NORMS,
     Seen,
     assert_adds_up,
     close,
@@ -89,7 +91,7 @@ def test_ln2_normalized_times_the_norms_gain_is_what_the_mlp_reads(name):
     expected = seen[HookPoint(1, Site.LN2_NORMALIZED)]
     assert abs(float(expected.square().mean()) - 1) < 1e-3
     if weight is not None:
-        expected = expected * (weight + 1 if name.startswith("gemma") else weight)
+        expected = expected * (weight + 1 if name.startswith(LESS_ONE) else weight)
     if bias is not None:
         expected = expected + bias
     close(expected, seen[HookPoint(1, Site.MLP_IN)])
@@ -98,7 +100,7 @@ def test_ln2_normalized_times_the_norms_gain_is_what_the_mlp_reads(name):
 @every_family
 def test_only_what_has_a_norm_after_it_differs_raw(name):
     seen = Seen(tiny(name), some_ids())
-    after = name.startswith(("gemma", "olmo2", "olmo3", "glm4"))
+    after = name.startswith(POST_NORMS)
     factor = 0.22 if name == "granite" else 1
     for raw, out in ((Site.ATTN_RAW, Site.ATTN_OUT), (Site.MLP_RAW, Site.MLP_OUT)):
         a, b = seen[HookPoint(1, raw)] * factor, seen[HookPoint(1, out)]
@@ -109,7 +111,7 @@ def test_only_what_has_a_norm_after_it_differs_raw(name):
 def test_the_gain_of_the_final_norm(name):
     parts = tiny(name).parts
     weight = getattr(parts.norm, "weight", torch.ones(D_MODEL)).detach()
-    expected = weight + 1 if name.startswith("gemma") else weight
+    expected = weight + 1 if name.startswith(LESS_ONE) else weight
     torch.testing.assert_close(parts.gain(), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -131,6 +133,10 @@ def test_sites_and_widths(name):
 
 def test_heads_may_be_wider_than_the_stream():
     assert tiny("gemma2").parts.width(Site.Z) == 2 * D_MODEL
+
+
+def test_layers_of_a_hybrid_model_may_have_heads_of_their_own():
+    assert [tiny("qwen3_5").parts.width(Site.Z, layer) for layer in range(3)] == [32, 64, 32]
 
 
 @pytest.mark.parametrize("name", OTHERS)

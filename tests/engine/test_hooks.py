@@ -47,7 +47,7 @@ def test_a_change_shows_in_what_comes_after_and_in_nothing_before(name):
         if site not in model.parts.sites():
             continue
         changed = HookPoint(1, site)
-        seen = Seen(model, ids, {changed: shifted(model.parts.width(site))})
+        seen = Seen(model, ids, {changed: shifted(model.parts.width(site, 1))})
         assert_adds_up(model, seen, name in PARALLEL, changed)
         before = [HookPoint(0, s) for s in model.parts.sites()]
         before += [HookPoint(1, s) for s in STEPS[:place] if s in model.parts.sites()]
@@ -78,7 +78,7 @@ def test_a_changed_embedding_runs_through(name):
 @every_family
 def test_decoding_with_a_cache_is_the_same_as_reading_at_once(name):
     model, ids = tiny(name), some_ids()
-    edits = {HookPoint(1, s): shifted(model.parts.width(s)) for s in (Site.Z, Site.MLP_OUT)}
+    edits = {HookPoint(1, s): shifted(model.parts.width(s, 1)) for s in (Site.Z, Site.MLP_OUT)}
     edits |= {HookPoint(2, Site.RESID_PRE): shifted(model.d_model, seed=4)}
     if Site.RESID_MID in model.parts.sites():
         edits |= {HookPoint(0, Site.RESID_MID): shifted(model.d_model, seed=5)}

@@ -51,6 +51,13 @@ _GPT2 = {
     "eos_token_id": 1,
 }
 _MOE = {"moe_intermediate_size": 24, "num_experts": 4, "num_experts_per_tok": 2}
+_LINEAR = {
+    "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
 _MINICPM = {
     **_LLAMA,
     "num_key_value_heads": N_HEADS,
@@ -106,6 +113,17 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "smollm3": ("SmolLM3Config", _LLAMA),
+    "gemma": ("GemmaConfig", _WIDE),
+    "vaultgemma": ("VaultGemmaConfig", {**_WIDE, "sliding_window": 8}),
+    "starcoder2": ("Starcoder2Config", _LLAMA),
+    "apertus": ("ApertusConfig", _LLAMA),
+    "persimmon": ("PersimmonConfig", {**_LLAMA, "num_key_value_heads": N_HEADS}),
+    # Every other block has linear attention.
+    "qwen3_5": ("Qwen3_5TextConfig", {**_WIDE, **_LINEAR}),
+    "qwen3_next": (
+        "Qwen3NextConfig",
+        {**_WIDE, **_MOE, **_LINEAR, "shared_expert_intermediate_size": 24},
+    ),
     "stablelm": ("StableLmConfig", _LLAMA),
     "stablelm-parallel": ("StableLmConfig", {**_LLAMA, "use_parallel_residual": True}),
     "cohere": ("CohereConfig", {**_LLAMA, "logit_scale": 0.25}),
@@ -142,6 +160,10 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 PARALLEL = (
     "stablelm-parallel", "cohere", "cohere2", "phi", "gpt_neox", "gptj", "falcon", "falcon-new",
 )  # fmt: skip
+# With a norm between what attention and MLP put out and the stream.
+POST_NORMS = ("gemma2", "gemma3", "glm4", "olmo2", "olmo3")
+# Whose RMS norms keep γ − 1.
+LESS_ONE = ("gemma", "vaultgemma", "qwen3_5", "qwen3_next")
 
 # Families that no row of the table is meant for.
 OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
