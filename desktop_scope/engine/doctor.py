@@ -198,7 +198,7 @@ class Doctor:
         def edit_of(point: HookPoint) -> Edit:
             def edit(y: torch.Tensor) -> torch.Tensor | None:
                 if point in reads:
-                    seen[point] = y[0]
+                    seen[point] = y[0].clone()
                 if point not in at or (mean is None and len(at) > 1 and point != at[-1]):
                     return None
                 place = at.index(point)

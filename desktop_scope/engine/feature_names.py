@@ -76,6 +76,18 @@ def _l0(info: SaeInfo) -> str:
     return "" if info.declared_l0 is None else f"l0_{info.declared_l0:.0f}"
 
 
+def _ranges(layers: set[int]) -> str:
+    """``layers 0 to 11, 20``."""
+    parts: list[list[int]] = []
+    for layer in sorted(layers):
+        if parts and layer == parts[-1][-1] + 1:
+            parts[-1].append(layer)
+        else:
+            parts.append([layer])
+    said = [f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in parts]
+    return f"layers {', '.join(said)}" if said else ""
+
+
 def feature_name(saes: Sequence[SaeInfo], feature: FeatureId) -> str:
     """``17/3988``."""
     return f"{saes[feature.sae].place}/{feature.index}"
@@ -94,11 +106,10 @@ def parse_feature(saes: Sequence[SaeInfo], text: str) -> FeatureId:
     there = [n for n, info in enumerate(saes) if info.layer == layer]
     named = [n for n in there if id_ is None or saes[n].id == id_]
     if not named:
-        layers = sorted({info.layer for info in saes})
-        known = ", ".join(saes[n].id for n in there)
+        known = ", ".join(saes[n].place for n in there) or _ranges({info.layer for info in saes})
         raise ScopeError(
-            f"There is no SAE for {text}.",
-            f"At layer {layer} there are: {known}." if known else f"Layers with SAEs: {layers}.",
+            f"There is no feature {text}: no such SAE is open.",
+            f"There are: {known}." if known else "Open an SAE first.",
         )
     if len(named) > 1:
         known = ", ".join(saes[n].place for n in named)

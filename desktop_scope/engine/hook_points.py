@@ -15,8 +15,8 @@ class Site(StrEnum):
     EMBED = "hook_embed"  # what the embedding puts out
     RESID_PRE = "hook_resid_pre"  # input of the block
     Z = "attn.hook_z"  # the heads' outputs side by side, before the output projection
-    ATTN_OUT = "hook_attn_out"  # what attention adds to the stream, after Gemma's post-norm
     ATTN_RAW = "attn.hook_out"  # the attention module's own output, before any post-norm
+    ATTN_OUT = "hook_attn_out"  # what attention adds to the stream, after Gemma's post-norm
     RESID_MID = "hook_resid_mid"  # the stream between attention and MLP
     LN2_NORMALIZED = "ln2.hook_normalized"  # resid_mid over its RMS, before the norm's gain
     MLP_IN = "mlp.hook_in"  # resid_mid after the norm and its gain: what the MLP reads

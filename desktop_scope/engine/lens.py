@@ -19,7 +19,7 @@ class Lens:
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
-        self._gain = _gain_of(model)
+        self._gain = model.parts.gain()
         self._W_U = model.W_U
 
     def read(self, residual: torch.Tensor, k: int = 5) -> tuple[LensRow, ...]:
@@ -55,12 +55,3 @@ class Lens:
         centred = self._W_U.float().cpu() - self._mean
         return (centred.T @ centred) / len(centred) * self._gain[:, None] * self._gain[None, :]
 
-
-def _gain_of(model: LanguageModel) -> torch.Tensor:
-    """The final norm's gain, [d_model] on the CPU."""
-    norm = model.parts.norm
-    if isinstance(norm, torch.nn.LayerNorm):
-        return norm.weight.detach().float().cpu()
-    # An RMS norm maps ones to its gain, however the family writes it (Gemma stores gain − 1).
-    with torch.inference_mode():
-        return norm(torch.ones(model.d_model).to(model.W_U)).float().cpu().clone()  # type: ignore[no-any-return]

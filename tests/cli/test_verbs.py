@@ -225,7 +225,7 @@ def test_people_read_both_answers(as_table):
     ],
 )
 def test_a_setting_is_read_in_its_unit(text, amount, mode, workbench):
-    setting = parse_setting(text, workbench.catalogue)
+    setting = parse_setting(text, workbench)
     assert setting.feature == FeatureId(17, 3988)
     assert setting.amount == pytest.approx(amount, rel=1e-5)
     assert setting.mode is mode
@@ -239,7 +239,7 @@ def test_a_setting_is_read_in_its_unit(text, amount, mode, workbench):
 )  # fmt: skip
 def test_a_setting_that_makes_no_sense_is_refused(text, workbench):
     with pytest.raises(ScopeError) as caught:
-        parse_setting(text, workbench.catalogue)
+        parse_setting(text, workbench)
     assert caught.value.hint
 
 
