@@ -26,6 +26,18 @@ from desktop_scope.evidence.requests import (
     ReadLens,
 )
 from desktop_scope.evidence.types import Opened
+from desktop_scope.library.browsing import (
+    Browse,
+    KeepShelf,
+    LookAround,
+    ReadMore,
+    browse,
+    keep_shelf,
+    read_more,
+)
+from desktop_scope.library.identifying import Identify, identify
+from desktop_scope.library.inventory import scan_library
+from desktop_scope.library.room import MeasureRoom, measure_room
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
@@ -55,6 +67,12 @@ class Workbench:
             RankFeatures: lambda request, job: self.catalogue.rank(request),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
+            LookAround: scan_library,
+            ReadMore: read_more,
+            KeepShelf: keep_shelf,
+            Browse: browse,
+            Identify: identify,
+            MeasureRoom: measure_room,
         }
 
     def handle(self, request: Request, job: Job) -> Any:

@@ -43,6 +43,7 @@ class ReadCard(Request):
     replaces = frozenset({"card"})
 
     feature: FeatureId
+    revision: int = 0  # of what is known about the features
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class FollowFeature(Request):
 
     trace: Trace
     feature: FeatureId
+    revision: int = 0  # of what is known about the features
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from desktop_scope.engine.requests import Workspace
@@ -30,12 +32,14 @@ def ask(state: AppState) -> AppState:
 
 
 def stop(state: AppState) -> AppState:
-    """Stop answering; what was said so far stays."""
+    """Stop answering, and looking at what was given; what was said so far stays."""
 
     def ended(answer: Any) -> Any:
         return answer and replace(answer, finished=True)
 
-    return replace(state, asked=False, answer=ended(state.answer), steered=ended(state.steered))
+    return replace(
+        state, asked=False, given=(), answer=ended(state.answer), steered=ended(state.steered)
+    )
 
 
 def select(state: AppState, **changes: Any) -> AppState:
@@ -87,14 +91,16 @@ def toggle_pin(state: AppState, feature: FeatureId, label: Label, max_active: fl
     others = tuple(pin for pin in state.pins if pin.feature != feature)
     if len(others) < len(state.pins):
         return replace(state, pins=others)
-    return replace(state, pins=(*others, Pin(feature, label, max_active))[-MOST_PINS:])
+    pin = Pin(feature, label, state.full_strength(feature, max_active))
+    return replace(state, pins=(*others, pin)[-MOST_PINS:])
 
 
 def add_dial(state: AppState, feature: FeatureId, label: Label, max_active: float) -> AppState:
     """Put a feature into the steering rack."""
     if any(dial.feature == feature for dial in state.rack):
         return state
-    return replace(state, rack=(*state.rack, Dial(feature, label, max_active)))
+    full, known = state.full_strength(feature, max_active), math.isfinite(max_active)
+    return replace(state, rack=(*state.rack, Dial(feature, label, full, known)))
 
 
 def change_dial(state: AppState, feature: FeatureId, **changes: Any) -> AppState:
@@ -134,25 +140,62 @@ def set_sampling(state: AppState, **changes: Any) -> AppState:
     return replace(state, sampling=replace(state.sampling, **changes))
 
 
-def compute_in(state: AppState, dtype: str) -> AppState:
-    """Load the model in another number type."""
-    return replace(state, dtype=dtype, model=None, messages=())
+def compute_in(state: AppState, dtype: str = "", device: str = "") -> AppState:
+    """Load the model in another number type, or on another device."""
+    state = replace(state, dtype=dtype or state.dtype, device=device or state.device)
+    browsing = replace(state.browsing, dtype=state.dtype, device=state.device)
+    return replace(state, browsing=browsing, model=None, messages=())
 
 
-def open_workspace(state: AppState, workspace: Workspace) -> AppState:
+def open_workspace(
+    state: AppState, workspace: Workspace, dtype: str = "", device: str = ""
+) -> AppState:
     """Open another model, or other SAEs; what was found with the old ones is gone."""
+    dtype, device = dtype or state.dtype, device or state.device
     return replace(
-        AppState(
-            workspace=workspace,
-            device=state.device,
-            dtype=state.dtype,
-            prompt=state.prompt,
-            history=state.history,
-            sampling=state.sampling,
-        ),
+        AppState(workspace=workspace),
+        last=state.workspace if state.model else state.last,
+        dtype=dtype,
+        device=device,
         attempt=state.attempt + 1,
+        prompt=state.prompt,
+        history=state.history,
+        sampling=state.sampling,
         jobs=state.jobs,
+        browsing=replace(state.browsing, model=None, dtype=dtype, device=device),
+        looks=state.looks,
+        folders=state.folders,
+        shelf=state.shelf,
+        library=state.library,
+        library_version=state.library_version,
+        listing=state.listing,
     )
+
+
+def give(state: AppState, paths: tuple[Path, ...]) -> AppState:
+    """Find out what some files and folders are, and open them."""
+    return replace(state, given=paths, gifts=state.gifts + 1)
+
+
+def look_around(state: AppState) -> AppState:
+    """See what is on this machine."""
+    return replace(state, looks=state.looks + 1)
+
+
+def add_folder(state: AppState, folder: Path) -> AppState:
+    """Search a folder, too, from now on."""
+    folders = tuple(dict.fromkeys((*state.folders, folder)))
+    return replace(state, folders=folders, looks=max(state.looks, 1))
+
+
+def browse(state: AppState, **changes: Any) -> AppState:
+    """Look at something else in the library."""
+    return replace(state, browsing=replace(state.browsing, **changes))
+
+
+def check(state: AppState, *slots: int) -> AppState:
+    """Examine some of the open SAEs, one after another."""
+    return replace(state, unchecked=tuple(dict.fromkeys((*state.unchecked, *slots))))
 
 
 def load_again(state: AppState) -> AppState:

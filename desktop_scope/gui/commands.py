@@ -5,13 +5,14 @@ Menus, shortcuts and the list in the README are made from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QAbstractButton, QComboBox
 
 from desktop_scope.gui import actions
+from desktop_scope.gui.choices import DEVICES, DTYPES
 from desktop_scope.gui.state import AppState
 
 if TYPE_CHECKING:
@@ -28,11 +29,12 @@ class Command:
 
     Attributes:
         id: Its name in settings and tests.
-        menu: Where it stands.
+        menu: Where it stands; ``Model/Numbers`` is a menu within a menu.
         title: What it is called; ``&`` marks the letter for the keyboard.
         shortcut: Keys, in Qt's notation; empty for none.
         run: Does it.
         enabled: Whether it makes sense now.
+        checked: Whether it is what is chosen now; None for what is no choice.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Command:
     shortcut: str
     run: Callable[[Window], None]
     enabled: Callable[[AppState], bool] = _always
+    checked: Callable[[AppState], bool] | None = None
 
     def line(self) -> str:
         """Title and shortcut in one line."""
@@ -65,8 +68,21 @@ def _with_card(action: Callable[..., AppState]) -> Callable[[Window], None]:
     return run
 
 
-def _compute_in(dtype: str) -> Callable[[Window], None]:
-    return lambda window: window.store.act(actions.compute_in, dtype)
+def _choices(menu: str, what: str, choices: tuple[tuple[str, str, str], ...]) -> Iterator[Command]:
+    """One command for each number type or device."""
+    for value, title, _ in choices:
+        yield Command(
+            id=f"model.{what}.{value}",
+            menu=menu,
+            title=title.capitalize() if " " in title else title,
+            shortcut="",
+            run=lambda window, value=value: window.store.act(actions.compute_in, **{what: value}),
+            checked=lambda state, value=value: getattr(state, what) == value,
+        )  # fmt: skip
+
+
+def _check_all(window: Window) -> None:
+    window.store.act(actions.check, *range(len(window.store.state.saes)))
 
 
 def _answer_or_stop(window: Window) -> None:
@@ -103,17 +119,20 @@ def _can_answer(state: AppState) -> bool:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("file.open", "&File", "&Open files …", "Ctrl+O",
+            lambda window: window.library.choose_files()),
+    Command("file.folder", "&File", "Open a &folder …", "Ctrl+Shift+O",
+            lambda window: window.choose_folder()),
     Command("file.screenshot", "&File", "Save a &picture of the window …", "Ctrl+Shift+S",
             lambda window: window.save_picture()),
     Command("file.quit", "&File", "&Quit", "Ctrl+Q", lambda window: window.close()),
-    Command("model.choose", "&Model", "Choose the demo model’s &file …", "Ctrl+O",
-            lambda window: window.choose_model_file()),
+    Command("model.library", "&Model", "Li&brary", "Ctrl+5", _focus("library")),
     Command("model.load", "&Model", "&Load the model again", "Ctrl+R",
             _act(actions.load_again)),
-    Command("model.float32", "&Model", "Compute in float&32", "", _compute_in("float32"),
-            lambda state: state.dtype != "float32"),
-    Command("model.bfloat16", "&Model", "Compute in &bfloat16", "", _compute_in("bfloat16"),
-            lambda state: state.dtype != "bfloat16"),
+    Command("model.check", "&Model", "Check the &autoencoders", "", _check_all,
+            lambda state: bool(state.saes)),
+    *_choices("&Model/Compute &in", "dtype", DTYPES),
+    *_choices("&Model/Compute &on", "device", DEVICES),
     Command("prompt.answer", "&Prompt", "&Answer, or stop", "Ctrl+Return", _answer_or_stop,
             _can_answer),
     Command("prompt.play", "&Prompt", "Play or stop", "Space", _play_or_stop, _can_answer),

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from desktop_scope.engine.requests import (
+    CheckSae,
     Generate,
     LoadModel,
     MeasureDamage,
     ProbeFeature,
     Request,
     TracePrompt,
+    Workspace,
 )
-from desktop_scope.engine.types import Generation, Loaded, Trace
+from desktop_scope.engine.types import Generation, Health, Loaded, Trace
 from desktop_scope.engine.worker import Done, Event, Failed, Partial, Progress
 from desktop_scope.evidence.requests import (
     FollowFeature,
@@ -29,10 +34,18 @@ from desktop_scope.evidence.requests import (
     Scope,
 )
 from desktop_scope.evidence.types import Opened, Ranking
+from desktop_scope.gui import actions, doctor
 from desktop_scope.gui.state import AppState, JobStatus, Message, Selection
+from desktop_scope.library.browsing import Browse, KeepShelf, LookAround, ReadMore
+from desktop_scope.library.entries import Library
+from desktop_scope.library.folders import Recent
+from desktop_scope.library.identifying import Identify
+from desktop_scope.library.room import MeasureRoom
 
 _SPARE_CORES = 1  # for the window
 _MOST_MESSAGES = 3
+# What somebody waits for; an SAE is examined only while none of it runs.
+_AWAITED = frozenset({"load", "trace", "generate", "probe", "damage"})
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class Plan:
 
 def wanted(state: AppState) -> dict[str, Request]:
     """The requests whose results this state needs, by kind."""
-    requests: list[Request] = []
+    requests = _library_requests(state)
     if state.workspace is not None:
         requests.append(
             LoadModel(state.workspace, state.device, state.dtype, _SPARE_CORES, state.attempt)
@@ -65,13 +78,47 @@ def wanted(state: AppState) -> dict[str, Request]:
         requests.append(ReadLens(trace, token))
     if state.opened is not None:
         if feature is not None:
-            requests.append(ReadCard(feature))
+            requests.append(ReadCard(feature, len(state.health)))
             if trace is not None:
-                requests.append(FollowFeature(trace, feature))
+                requests.append(FollowFeature(trace, feature, len(state.health)))
             if state.probe_text.strip():
                 requests.append(ProbeFeature(feature, state.probe_text))
         requests.append(_rank_request(state))
+        if state.unchecked and not state.busy(*_AWAITED):
+            requests.append(CheckSae(state.unchecked[0], state.workspace))
     return {request.kind: request for request in requests}
+
+
+def _library_requests(state: AppState) -> list[Request]:
+    workspace, browsing, model = state.workspace, state.browsing, state.model_entry
+    opened = None
+    if model is not None and workspace is not None and workspace.model is not None:
+        opened = Recent(workspace.model, workspace.saes)
+    requests: list[Request] = []
+    if workspace is not None or state.folders or state.looks:
+        requests.append(KeepShelf(state.folders, opened))
+    if state.given:
+        waits = state.model is None and not state.busy("load")
+        requests.append(Identify(state.given, workspace, model, waits, state.gifts))
+    if not state.looks:
+        return requests
+    shown = browsing.model or model
+    own = workspace.saes if workspace and model and shown and shown.path == model.path else ()
+    version, library = state.library_version, state.library
+    requests += [
+        LookAround(state.folders, state.looks),
+        Browse(version, library, state.shelf, shown, browsing.words, own),
+    ]
+    if state.listing.unread and not state.busy("scan", "browse"):
+        requests.append(ReadMore(version, library, state.listing.unread))
+    if browsing.model is not None and _is_measured(browsing.model.path):
+        requests.append(MeasureRoom(browsing.model.path, browsing.dtype, browsing.device))
+    return requests
+
+
+def _is_measured(path: Path) -> bool:
+    """Of a GGUF file it shows only once it is unpacked."""
+    return path.suffix.lower() != ".gguf"
 
 
 def _trace_request(state: AppState) -> TracePrompt:
@@ -95,12 +142,15 @@ def _rank_request(state: AppState) -> RankFeatures:
         words=filters.words,
         max_density=filters.max_density,
         n_features=filters.n_features,
+        revision=len(state.health),
     )
 
 
 def plan(old: AppState, new: AppState) -> Plan:
     """What a change of state asks for."""
     before, after = wanted(old), wanted(new)
+    if any(kind in _AWAITED and after[kind] != before.get(kind) for kind in after):
+        after.pop("check", None)
     return Plan(
         submit=tuple(r for kind, r in after.items() if r != before.get(kind)),
         cancel=tuple(kind for kind in before if kind not in after),
@@ -127,7 +177,8 @@ def apply(state: AppState, event: Event) -> AppState:
         update = replace(job, text=event.text, done=event.done, total=event.total)
         return replace(state, jobs=tuple(update if j is job else j for j in state.jobs))
     if isinstance(event, Partial):
-        return _answers(state, event.payload) if is_wanted else state
+        partly = _PARTLY.get(job.kind)
+        return partly(state, event.payload) if is_wanted and partly else state
     state = replace(state, jobs=tuple(j for j in state.jobs if j is not job))
     if not is_wanted:
         return state
@@ -135,7 +186,7 @@ def apply(state: AppState, event: Event) -> AppState:
         return _RESULTS[job.kind](state, event.payload)
     if isinstance(event, Failed):
         message = Message(event.error.message, event.error.hint, event.details)
-        return say(state, message)
+        return say(_FAILURES.get(job.kind, _as_it_is)(state), _with_way_back(state, job, message))
     return state
 
 
@@ -145,16 +196,65 @@ def say(state: AppState, message: Message) -> AppState:
     return replace(state, messages=(*others, message)[-_MOST_MESSAGES:])
 
 
+def _as_it_is(state: AppState) -> AppState:
+    return state
+
+
+def _with_way_back(state: AppState, job: JobStatus, message: Message) -> Message:
+    """After a model or SAEs that could not be opened: what was open before, at one click."""
+    if job.kind != "load" or state.last is None or state.last == state.workspace:
+        return message
+    return replace(message, action="Open again what was open before", workspace=state.last)
+
+
 def _loaded(state: AppState, loaded: Loaded) -> AppState:
     return replace(
-        state, model=loaded.model, saes=loaded.saes, opened=None, trace=None, ranking=None
+        state,
+        model=loaded.model,
+        saes=loaded.saes,
+        last=state.workspace,
+        opened=None,
+        health=(),
+        unchecked=(),
+        trace=None,
+        ranking=None,
     )
 
 
 def _opened(state: AppState, opened: Opened) -> AppState:
     for note in opened.notes:
         state = say(state, Message(note, is_error=False))
-    return replace(state, opened=opened)
+    unknown = tuple(slot for slot, maxima in enumerate(opened.max_active) if np.isnan(maxima).all())
+    return replace(state, opened=opened, unchecked=unknown)
+
+
+def _checked(state: AppState, health: Health) -> AppState:
+    others = tuple(one for one in state.health if one.slot != health.slot)
+    left = tuple(slot for slot in state.unchecked if slot != health.slot)
+    state = replace(state, health=(*others, health), unchecked=left)
+    return doctor.report(state)
+
+
+def _not_checked(state: AppState) -> AppState:
+    return replace(state, unchecked=state.unchecked[1:])
+
+
+def _scanned(state: AppState, library: Library) -> AppState:
+    return replace(state, library=library, library_version=state.library_version + 1)
+
+
+def _scanned_partly(state: AppState, library: Library) -> AppState:
+    # Listing takes longer than finding: without patience nothing would ever be listed.
+    return state if state.busy("browse") else _scanned(state, library)
+
+
+def _identified(state: AppState, workspace: Workspace) -> AppState:
+    state = replace(state, given=())
+    return state if workspace == state.workspace else actions.open_workspace(state, workspace)
+
+
+def _not_identified(state: AppState) -> AppState:
+    return replace(state, given=())
 
 
 def _traced(state: AppState, trace: Trace) -> AppState:
@@ -194,4 +294,19 @@ _RESULTS: Mapping[str, Callable[[AppState, Any], AppState]] = {
     "lens": _result("lens"),
     "probe": _result("probe"),
     "damage": _result("damage"),
+    "check": _checked,
+    "shelf": _result("shelf"),
+    "scan": _scanned,
+    "details": _scanned,
+    "browse": _result("listing"),
+    "room": _result("room"),
+    "identify": _identified,
+}
+_PARTLY: Mapping[str, Callable[[AppState, Any], AppState]] = {
+    "generate": _answers,
+    "scan": _scanned_partly,
+}
+_FAILURES: Mapping[str, Callable[[AppState], AppState]] = {
+    "check": _not_checked,
+    "identify": _not_identified,
 }

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from desktop_scope.engine.types import SaeInfo
-from desktop_scope.gui import actions, theme
+from desktop_scope.gui import actions, doctor, theme
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
 
+_LISTED = 40  # SAEs in the menu; more are in the library
+
 
 class Header(QWidget):
-    """Model, zoom, Back and Forward."""
+    """Model, SAEs, zoom, Back and Forward.
+
+    Signals:
+        panel_wanted: The user asked for the panel of this id.
+    """
+
+    panel_wanted = Signal(str)
 
     def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
-        self._model = QLabel("Desktop Scope")
-        self._saes = muted(QLabel())
+        self._model = tool_button("Open a model ▾", "Open another model (Ctrl+5)")
+        self._model.clicked.connect(self._want_library)
+        self._saes = tool_button("", "The open autoencoders, and how they fit")
+        self._saes.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._menu = QMenu(self._saes)
+        self._menu.setToolTipsVisible(True)
+        self._menu.aboutToShow.connect(self._fill_menu)
+        self._saes.setMenu(self._menu)
         self._zoom = muted(QLabel("zoom"))
         self._zoom.setToolTip(
             "The SAEs are nested: the first features alone are a coarse dictionary, all of them\n"
@@ -47,13 +69,12 @@ class Header(QWidget):
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
         """Draw."""
-        if fields & {"model", "saes"}:
+        if fields & {"model", "saes", "jobs"}:
             self._model.setFont(theme.strong(theme.ui_font()))
-            name = state.model.id.rpartition("/")[2] if state.model else "Desktop Scope"
-            self._model.setText(name)
-            n = len(state.saes)
-            said = "no SAE open" if not n else "1 SAE" if n == 1 else f"{n} SAEs"
-            self._saes.setText(said if state.model else "")
+            self._model.setText(f"{_model_name(state)} ▾")
+        if fields & {"model", "saes", "health"}:
+            self._saes.setText(_sae_count(state))
+            self._saes.setVisible(state.model is not None)
             self._offer(_nested(state.saes))
         if self._zooms and fields & {"filters", "saes"}:
             shown = min(state.filters.n_features, max(self._zooms))
@@ -80,6 +101,35 @@ class Header(QWidget):
         self._zoom.setVisible(bool(widths))
 
     @Slot()
+    def _want_library(self) -> None:
+        self.panel_wanted.emit("library")
+
+    @Slot()
+    def _fill_menu(self) -> None:
+        state = self._store.state
+        self._menu.clear()
+        for slot, info in enumerate(state.saes[:_LISTED]):
+            sign = doctor.light(state, slot).value
+            line = f"{sign}  {info.place}  ·  {info.hook_name}  ·  {info.d_sae:,} features"
+            action = self._menu.addAction(f"{line}  ·  {doctor.in_words(state, slot)}")
+            action.setToolTip(f"{info.name}\n{_help(state, slot)}")
+            action.triggered.connect(lambda _=False, slot=slot: self._check(slot))
+        if len(state.saes) > _LISTED:
+            more = self._menu.addAction(f"and {len(state.saes) - _LISTED} more")
+            more.setEnabled(False)
+        self._menu.addSeparator()
+        if state.saes:
+            self._menu.addAction("Check them all").triggered.connect(self._check_all)
+        self._menu.addAction("Open others …").triggered.connect(self._want_library)
+
+    def _check(self, slot: int) -> None:
+        self._store.act(actions.check, slot)
+
+    @Slot()
+    def _check_all(self) -> None:
+        self._store.act(actions.check, *range(len(self._store.state.saes)))
+
+    @Slot()
     def _zoomed(self) -> None:
         width = next(w for w, button in self._zooms.items() if button.isChecked())
         self._store.act(actions.set_filters, n_features=width)
@@ -91,6 +141,29 @@ class Header(QWidget):
     @Slot()
     def _go_forward(self) -> None:
         self._store.act(actions.go_forward)
+
+
+def _model_name(state: AppState) -> str:
+    if state.model is not None:
+        return state.model.id.rpartition("/")[2]
+    return "Opening …" if state.busy("load") else "Open a model"
+
+
+def _sae_count(state: AppState) -> str:
+    """How many are open, with the worst light of those that were examined."""
+    n = len(state.saes)
+    said = "no SAE open" if not n else "1 SAE" if n == 1 else f"{n} SAEs"
+    lights = {doctor.light(state, health.slot) for health in state.health}
+    worst = next((one for one in _WORST_FIRST if one in lights), None)
+    return f"{worst.value} {said} ▾" if worst else f"{said} ▾"
+
+
+_WORST_FIRST = (doctor.Light.RED, doctor.Light.AMBER, doctor.Light.GREEN)
+
+
+def _help(state: AppState, slot: int) -> str:
+    health = state.health_of(slot)
+    return health.reason if health else "Choose it to measure how it fits, on a short text."
 
 
 def _nested(saes: tuple[SaeInfo, ...]) -> tuple[int, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from desktop_scope.engine.types import (
     Damage,
     FeatureId,
     Generation,
+    Health,
     Intervention,
     LensRow,
     Mode,
@@ -25,6 +28,10 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
+from desktop_scope.library.browsing import Listing
+from desktop_scope.library.entries import Library, ModelEntry
+from desktop_scope.library.folders import Shelf
+from desktop_scope.library.room import Room
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,20 @@ class Filters:
 
 
 @dataclass(frozen=True)
+class Browsing:
+    """What is looked at in the library, and how it would be opened.
+
+    Attributes:
+        model: Whose SAEs are listed; None for the one that is open.
+    """
+
+    words: str = ""
+    model: ModelEntry | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True)
 class Pin:
     """A feature kept at hand."""
 
@@ -61,7 +82,9 @@ class Dial:
     """One feature in the steering rack.
 
     Attributes:
-        strength: In multiples of the feature's own maximum.
+        max_active: The feature's own maximum; where that is unknown, the strongest in the text.
+        known: Whether it is the feature's own.
+        strength: In multiples of it.
         off: Switched off (ablated) instead of turned.
         enabled: Takes part.
     """
@@ -69,6 +92,7 @@ class Dial:
     feature: FeatureId
     label: Label
     max_active: float
+    known: bool = True
     strength: float = 1.0
     off: bool = False
     enabled: bool = True
@@ -98,12 +122,18 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence for the message strip."""
+    """A sentence for the message strip.
+
+    Attributes:
+        action: What a button says that opens ``workspace``; empty for no button.
+    """
 
     text: str
     hint: str = ""
     details: str = ""
     is_error: bool = True
+    action: str = ""
+    workspace: Workspace | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +142,7 @@ class AppState:
 
     # What the person set.
     workspace: Workspace | None = None  # which model, which SAEs
+    last: Workspace | None = None  # which were open before
     attempt: int = 0  # a higher one loads again
     device: str = "auto"
     dtype: str = "auto"
@@ -128,10 +159,22 @@ class AppState:
     asked: bool = False  # the model is to answer the prompt
     sampling: Sampling = field(default_factory=Sampling)
     probe_text: str = ""
+    unchecked: tuple[int, ...] = ()  # SAEs to be examined, by slot, in this order
+    browsing: Browsing = field(default_factory=Browsing)
+    looks: int = 0  # at the library; each scans it anew
+    folders: tuple[Path, ...] = ()  # added to the library
+    given: tuple[Path, ...] = ()  # dropped or chosen, to be identified
+    gifts: int = 0  # how often something was
     # What came back.
+    shelf: Shelf = field(default_factory=Shelf)
+    library: Library = field(default_factory=Library)
+    library_version: int = 0
+    listing: Listing = field(default_factory=Listing)
+    room: Room | None = None
     model: ModelInfo | None = None
     saes: tuple[SaeInfo, ...] = ()
     opened: Opened | None = None
+    health: tuple[Health, ...] = ()  # of the SAEs that were examined
     trace: Trace | None = None
     ranking: Ranking | None = None
     card: Card | None = None
@@ -154,6 +197,36 @@ class AppState:
     def shown_answer(self) -> Generation | None:
         """The answer whose tokens are shown."""
         return self.steered if self.show_steered and self.steered else self.answer
+
+    @property
+    def model_entry(self) -> ModelEntry | None:
+        """The open model, as the library would list it."""
+        if self.model is None or self.workspace is None:
+            return None
+        info = self.model
+        return ModelEntry(
+            id=info.id,
+            path=self.workspace.model or Path(info.path),
+            architecture=info.architecture,
+            n_layers=info.n_layers,
+            d_model=info.d_model,
+            d_heads=0,
+            bytes=info.bytes,
+        )
+
+    def health_of(self, slot: int) -> Health | None:
+        """How an SAE fits, if that was examined."""
+        return next((health for health in self.health if health.slot == slot), None)
+
+    def full_strength(self, feature: FeatureId, max_active: float) -> float:
+        """A feature's maximum; where it is unknown the strongest in the text, of it or its SAE."""
+        if math.isfinite(max_active):
+            return max_active
+        if self.trace is None:
+            return 1.0
+        acts = self.trace.acts[feature.sae]
+        own = float(acts.of(feature.index).max(initial=0.0))
+        return own or float(acts.values.max(initial=0.0)) or 1.0
 
     def name_of(self, feature: FeatureId) -> str:
         """``17/3988``; its plain number while its SAE is not open."""

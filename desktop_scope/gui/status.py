@@ -21,6 +21,9 @@ _WORDS = {
     "generate": "Answering",
     "damage": "Measuring the cost",
     "probe": "Trying your text",
+    "identify": "Looking at what you gave",
+    "scan": "Looking through this machine’s folders",
+    "check": "Checking an autoencoder",
 }
 _MEMORY_EVERY_S = 1.0
 _DOING_WIDTH = 220
@@ -61,7 +64,8 @@ class StatusStrip(QStatusBar):
     def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
         """Draw."""
         if "jobs" in fields:
-            self._draw_job(next((job for job in state.jobs if job.kind in _WORDS), None), state)
+            jobs = {job.kind: job for job in state.jobs}
+            self._draw_job(next((jobs[kind] for kind in _WORDS if kind in jobs), None), state)
         if "model" in fields and state.model is not None:
             model = state.model
             packed = ", packed for this processor" if model.packed else ""

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from desktop_scope.engine.requests import (
+    CheckSae,
     Generate,
     LoadModel,
     MeasureDamage,
@@ -19,16 +20,19 @@ from desktop_scope.engine.requests import (
 from desktop_scope.engine.worker import Event, Job, Worker
 from desktop_scope.gui import actions, flow
 from desktop_scope.gui.state import AppState
+from desktop_scope.library.browsing import LookAround, ReadMore
 
 _FIELDS = tuple(field.name for field in fields(AppState))
-_COMPUTES = (LoadModel, TracePrompt, Generate, MeasureDamage, ProbeFeature)
+_COMPUTES = (LoadModel, TracePrompt, Generate, MeasureDamage, ProbeFeature, CheckSae)
+_SEARCHES = (LookAround, ReadMore)
 
 
 class Store(QObject):
     """The one place where the state changes.
 
     Requests that run the model go to one worker, those that only look things up to another, so
-    that a card opens while an answer is being generated.
+    that a card opens while an answer is being generated; a third goes through this machine's
+    folders, which may take minutes.
 
     Args:
         state: To begin with; nothing is submitted for it until ``start``.
@@ -47,6 +51,8 @@ class Store(QObject):
         self._arrived.connect(self._receive, Qt.ConnectionType.QueuedConnection)
         self._compute = Worker("engine", handle, self._arrived.emit)
         self._lookup = Worker("lookup", handle, self._arrived.emit)
+        self._search = Worker("search", handle, self._arrived.emit)
+        self._workers = (self._compute, self._lookup, self._search)
 
     def start(self, **changes: Any) -> None:
         """Begin: submit what the first state needs, with these fields set."""
@@ -61,8 +67,8 @@ class Store(QObject):
         old = self.state
         todo = flow.plan(old, state)
         for kind in todo.cancel:
-            self._compute.cancel(kind)
-            self._lookup.cancel(kind)
+            for worker in self._workers:
+                worker.cancel(kind)
         for request in todo.submit:
             state = flow.started(state, self._worker(request).submit(request), request.kind)
         self.state = state
@@ -73,21 +79,23 @@ class Store(QObject):
     def cancel(self) -> None:
         """Stop what is running; an answer keeps what was said so far."""
         self.act(actions.stop)
-        self._compute.cancel()
-        self._lookup.cancel()
+        for worker in self._workers:
+            worker.cancel()
 
     def stop_soon(self) -> None:
         """Cancel everything, without waiting."""
-        for worker in (self._compute, self._lookup):
+        for worker in self._workers:
             worker.stop(0)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Cancel everything and end the workers; True when they ended in time."""
-        ended = [worker.stop(timeout) for worker in (self._compute, self._lookup)]
+        ended = [worker.stop(timeout) for worker in self._workers]
         return all(ended)
 
     def _worker(self, request: Request) -> Worker:
-        return self._compute if isinstance(request, _COMPUTES) else self._lookup
+        if isinstance(request, _COMPUTES):
+            return self._compute
+        return self._search if isinstance(request, _SEARCHES) else self._lookup
 
     @Slot(object)
     def _receive(self, event: Event) -> None:

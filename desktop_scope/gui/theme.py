@@ -25,6 +25,7 @@ Rgba = NDArray[np.uint8]
 SPACE = 4  # the unit of all distances: 4, 8, 12, 16
 RADIUS = 4
 BASE_PX = 13
+TEXT_ROLE = QPalette.ColorRole.WindowText
 MUTED_ROLE = QPalette.ColorRole.LinkVisited  # no role of Qt's means secondary text
 PILL_STRENGTH = 0.4  # muted text stays readable on green up to here
 

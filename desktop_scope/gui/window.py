@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import (
@@ -13,7 +14,7 @@ from PySide6.QtGui import (
     QKeySequence,
     QShowEvent,
 )
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QToolBar, QWidget
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar, QWidget
 
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.gui import actions, flow, theme
@@ -21,14 +22,17 @@ from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.docks import Docks
 from desktop_scope.gui.header import Header
 from desktop_scope.gui.panels import PANELS
+from desktop_scope.gui.panels.library import LibraryPanel
 from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.state import AppState, Message
 from desktop_scope.gui.status import StatusStrip
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.palette import Palette
+from desktop_scope.library.browsing import model_name, sae_names
+from desktop_scope.library.folders import Recent
 
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 _SIZE = (1440, 900)
 _EVERYTHING = frozenset(AppState.__dataclass_fields__)
 
@@ -44,12 +48,16 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self._header = Header(store)
+        self._header.panel_wanted.connect(self.focus_panel)
         self._add_bar("header", self._header)
         self.addToolBarBreak()
         self._strip = MessageStrip()
         self._strip.message_dismissed.connect(self._dismissed)
+        self._strip.message_acted.connect(self._acted)
         self._strip_bar = self._add_bar("messages", self._strip)
         self._docks = Docks(self, {panel.id: panel(store) for panel in PANELS})
+        for panel in self._docks.panels.values():
+            panel.panel_wanted.connect(self.focus_panel)
         self._status = StatusStrip(store)
         self.setStatusBar(self._status)
         self._palette = Palette(self)
@@ -79,17 +87,26 @@ class Window(QMainWindow):
 
     def _make_menus(self) -> dict[str, QAction]:
         made = {}
-        menus = {}
+        menus: dict[str, QMenu] = {}
         for command in COMMANDS:
-            if command.menu not in menus:
-                menus[command.menu] = self.menuBar().addMenu(command.menu)
+            self._menu(menus, command.menu)
             action = QAction(command.title, self)
+            action.setCheckable(command.checked is not None)
             action.setShortcut(QKeySequence(command.shortcut))
             action.triggered.connect(lambda _=False, run=command.run: run(self))
             menus[command.menu].addAction(action)
             made[command.id] = action
         menus["&View"].addMenu("Panels").addActions(self._docks.show_actions())
+        self._recent = menus["&Model"].addMenu("Opened &lately")
+        self._recent.aboutToShow.connect(self._fill_recent)
         return made
+
+    def _menu(self, menus: dict[str, QMenu], path: str) -> QMenu:
+        """A menu, or one within another: ``Model/Numbers``."""
+        if path not in menus:
+            above, _, name = path.rpartition("/")
+            menus[path] = (self._menu(menus, above) if above else self.menuBar()).addMenu(name)
+        return menus[path]
 
     # ---- drawing
 
@@ -104,10 +121,15 @@ class Window(QMainWindow):
             self._draw_messages(state.messages)
         for command in COMMANDS:
             self._actions[command.id].setEnabled(command.enabled(state))
+            if command.checked is not None:
+                self._actions[command.id].setChecked(command.checked(state))
 
     def _draw_messages(self, messages: tuple[Message, ...]) -> None:
         self._strip.set_messages(
-            [(m.text, m.hint, m.details, "error" if m.is_error else "news") for m in messages]
+            [
+                (m.text, m.hint, m.details, "error" if m.is_error else "news", m.action)
+                for m in messages
+            ]
         )
         # In a tool bar it is the action that shows and hides a widget.
         self._strip_bar.actions()[0].setVisible(bool(messages))
@@ -117,8 +139,28 @@ class Window(QMainWindow):
     def _dismissed(self, text: str, hint: str) -> None:
         self.store.act(actions.dismiss, text, hint)
 
+    @Slot(str, str)
+    def _acted(self, text: str, hint: str) -> None:
+        message = next(m for m in self.store.state.messages if (m.text, m.hint) == (text, hint))
+        if message.workspace is not None:
+            self.store.act(actions.open_workspace, message.workspace)
+
+    @Slot()
+    def _fill_recent(self) -> None:
+        self._recent.clear()
+        for recent in self.store.state.shelf.recent:
+            line = f"{model_name(recent.model)}  with {sae_names(recent.saes)}"
+            action = self._recent.addAction(line.replace("&", "&&"))
+            action.triggered.connect(lambda _=False, recent=recent: self._reopen(recent))
+        if self._recent.isEmpty():
+            self._recent.addAction("Nothing yet").setEnabled(False)
+
+    def _reopen(self, recent: Recent) -> None:
+        self.store.act(actions.open_workspace, Workspace(recent.saes, recent.model))
+
     # ---- what commands ask for
 
+    @Slot(str)
     def focus_panel(self, panel: str) -> None:
         """Show a panel and give it the keyboard."""
         self._docks.focus(panel)
@@ -154,18 +196,15 @@ class Window(QMainWindow):
         """All panels back where they were at first."""
         self._docks.arrange()
 
-    def choose_model_file(self) -> None:
-        """Let the user say where the demo model's file is."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Choose the demo model’s file", "", "Models (*.gguf)"
-        )
-        if path:
-            self._take_model(Path(path))
+    def choose_folder(self) -> None:
+        """Let the user open a folder."""
+        if folder := QFileDialog.getExistingDirectory(self, "Open a model, autoencoders or a pack"):
+            self.store.act(actions.give, (Path(folder),))
 
-    def _take_model(self, path: Path) -> None:
-        """Where the model of the open pack is."""
-        workspace = self.store.state.workspace or Workspace()
-        self.store.act(actions.open_workspace, Workspace(workspace.saes, path))
+    @property
+    def library(self) -> LibraryPanel:
+        """Where models and SAEs are opened."""
+        return cast(LibraryPanel, self._docks.panels["library"])
 
     def save_picture(self) -> None:
         """Save what the window shows."""
@@ -179,15 +218,17 @@ class Window(QMainWindow):
     # ---- Qt's events
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Accept a model file."""
-        if any(url.toLocalFile().endswith(".gguf") for url in event.mimeData().urls()):
+        """Accept files and folders; what they are is found out once they are dropped."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Load the file."""
-        for url in event.mimeData().urls():
-            if url.toLocalFile().endswith(".gguf"):
-                self._take_model(Path(url.toLocalFile()))
+        """Open them."""
+        urls = event.mimeData().urls()
+        paths = tuple(Path(url.toLocalFile()) for url in urls if url.isLocalFile())
+        if paths:
+            event.acceptProposedAction()
+            self.store.act(actions.give, paths)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Only now is the size known for which the original layout is meant."""

@@ -10,22 +10,28 @@ from typing import Any
 import numpy as np
 
 from desktop_scope.engine.requests import (
+    CheckSae,
     Generate,
     LoadModel,
     MeasureDamage,
     ProbeFeature,
     Request,
     TracePrompt,
+    Workspace,
 )
 from desktop_scope.engine.types import (
     Damage,
     FeatureActs,
     FeatureId,
     Generation,
+    Health,
     LensRow,
     Loaded,
     ModelInfo,
+    SaeInfo,
     Trace,
+    Tried,
+    Verdict,
 )
 from desktop_scope.engine.worker import Done, Event
 from desktop_scope.evidence.requests import (
@@ -38,6 +44,10 @@ from desktop_scope.evidence.requests import (
 from desktop_scope.evidence.types import Opened, Ranking
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState
+from desktop_scope.library.browsing import Browse, KeepShelf, Listing, LookAround
+from desktop_scope.library.entries import Library
+from desktop_scope.library.folders import Shelf
+from desktop_scope.library.identifying import Identify
 
 N_TEMPLATE = 2  # tokens before and after the user's own words, in a chat
 
@@ -78,9 +88,32 @@ def _answers(request: Generate) -> tuple[Generation, ...]:
 _INFO = ModelInfo(
     "model", str(Path("folder")), "Llama", 2, 8, 10, 100, "cpu", "float32", 1, False, True, 0.1
 )
+_TWO = tuple(np.ones((2, 8), np.float32))
+
+
+def _sae_info(path: Path) -> SaeInfo:
+    hook = "blocks.0.hook_resid_post"
+    return SaeInfo("", path.name, "saelens", "standard", 0, hook, hook, 8, 8)
+
+
+def _maxima(path: Path) -> np.ndarray:
+    """Known of a pack alone."""
+    return np.full(8, 1.0 if "pack" in path.name else np.nan, np.float32)
+
+
+def health(slot: int, verdict: Verdict = Verdict.GREEN, best: Tried | None = None) -> Health:
+    """What a check has shown."""
+    hook = "blocks.0.hook_resid_post"
+    seen = np.ones(8, np.float32)
+    return Health(
+        slot, hook, hook, 100, 5.0, 0.2, 0.9, verdict, "it fits so and so", (), best,
+        seen, seen, seen, 3.0,
+    )  # fmt: skip
+
+
 _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
-    LoadModel: lambda r: Loaded(_INFO, ()),
-    OpenCatalogue: lambda r: Opened(tuple(np.ones((2, 8), np.float32))),
+    LoadModel: lambda r: Loaded(_INFO, tuple(map(_sae_info, r.workspace.saes))),
+    OpenCatalogue: lambda r: Opened(tuple(map(_maxima, r.workspace.saes)) or _TWO),
     TracePrompt: small_trace,
     Generate: _answers,
     MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),
@@ -88,6 +121,11 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),
     FollowFeature: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace),
     ReadLens: lambda r: (LensRow(0, (f"{r.token} of {r.trace.prompt.text}",), (1.0,)),),
+    KeepShelf: lambda r: Shelf(),
+    LookAround: lambda r: Library(),
+    Browse: lambda r: Listing(),
+    Identify: lambda r: Workspace(r.paths, Path("found")),
+    CheckSae: lambda r: health(r.slot),
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
 }
 

@@ -56,7 +56,7 @@ def test_nothing_is_wanted_without_a_pack():
 
 def test_only_the_model_is_wanted_until_it_is_there():
     state = AppState(workspace=WORKSPACE, prompt=Prompt("dog"), asked=True)
-    assert kinds(flow.wanted(state).values()) == {"load"}
+    assert kinds(flow.wanted(state).values()) == {"load", "shelf"}
 
 
 def test_a_window_spares_a_core(desk):

@@ -26,7 +26,7 @@ def already_loaded(workbench: Workbench) -> Handle:
 
     def handle(request: Request, job: Job) -> Any:
         if isinstance(request, LoadModel):
-            return workbench.engine.model.info
+            return workbench.engine.loaded
         if isinstance(request, OpenCatalogue):
             return workbench.catalogue.opened()
         return workbench.handle(request, job)

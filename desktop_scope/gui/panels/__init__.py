@@ -4,6 +4,7 @@ from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.panels.card import CardPanel
 from desktop_scope.gui.panels.features import FeaturesPanel
 from desktop_scope.gui.panels.layers import LayersPanel
+from desktop_scope.gui.panels.library import LibraryPanel
 from desktop_scope.gui.panels.prompt import PromptPanel
 from desktop_scope.gui.panels.steering import SteeringPanel
 from desktop_scope.gui.panels.tokens import TokensPanel
@@ -13,6 +14,7 @@ PANELS: tuple[type[Panel], ...] = (
     TokensPanel,
     LayersPanel,
     SteeringPanel,
+    LibraryPanel,
     FeaturesPanel,
     CardPanel,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from desktop_scope.gui.state import AppState
@@ -20,7 +21,12 @@ class Panel(QWidget):
         height: Its share of the column at first, in percent.
         behind: The panel behind which it stands as a tab at first, if any.
         draws_on: The fields of the state that it draws.
+
+    Signals:
+        panel_wanted: The user asked for the panel of this id.
     """
+
+    panel_wanted = Signal(str)
 
     id: ClassVar[str]
     title: ClassVar[str]
@@ -37,6 +43,10 @@ class Panel(QWidget):
     def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
         """Draw the state; ``fields`` of it changed since the last time."""
         raise NotImplementedError
+
+    def want_library(self) -> None:
+        """Ask for the panel in which models and SAEs are opened."""
+        self.panel_wanted.emit("library")
 
     def focus_first(self) -> None:
         """Give the keyboard to the control that this panel is about."""

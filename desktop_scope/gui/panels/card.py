@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
@@ -14,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_scope.engine.types import Health
 from desktop_scope.evidence.store import BIN_EDGES
 from desktop_scope.evidence.types import Card, Source
 from desktop_scope.gui import actions, theme
@@ -43,7 +46,9 @@ class CardPanel(Panel):
     title = "Feature card"
     column = "right"
     height = 54
-    draws_on = frozenset({"card", "selection", "pins", "rack", "trace", "probe", "jobs"})
+    draws_on = frozenset(
+        {"card", "selection", "pins", "rack", "trace", "probe", "jobs", "saes", "opened", "health"}
+    )
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -81,7 +86,8 @@ class CardPanel(Panel):
         self._probe_tokens.setAccessibleName("Your own text as tokens")
         self._probe_tokens.setFixedHeight(64)
         self._probe_tokens.hide()
-        self._empty = EmptyState("Choose a feature: what is known of it will appear here.")
+        self._empty = EmptyState()
+        self._empty.acted.connect(self.want_library)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -103,12 +109,12 @@ class CardPanel(Panel):
         column.addWidget(self._probe_tokens)
         column.addWidget(self._promotes)
         column.addWidget(self._caution)
-        nearest = muted(QLabel("Similar features"))
-        nearest.setToolTip(
+        self._nearest = muted(QLabel("Similar features"))
+        self._nearest.setToolTip(
             "Features of this layer and the ones beside it whose decoder rows point the same way\n"
             "(cosine, at most 1)."
         )
-        column.addWidget(nearest)
+        column.addWidget(self._nearest)
         column.addWidget(self._neighbours)
         column.addStretch(1)
         scroll = QScrollArea(widgetResizable=True)
@@ -129,9 +135,10 @@ class CardPanel(Panel):
         card = state.card
         self._stack.setCurrentIndex(0 if card is None else 1)
         if card is None:
+            self._empty.set_text(*_sentence(state))
             return
-        if "card" in fields:
-            self._draw_card(card)
+        if fields & {"card", "health"}:
+            self._draw_card(state, card)
         if fields & {"card", "selection", "trace"}:
             self._histogram.set_marker(_here(state, card))
         if fields & {"card", "pins"}:
@@ -140,33 +147,32 @@ class CardPanel(Panel):
             self._steer.setEnabled(all(dial.feature != card.feature for dial in state.rack))
         if fields & {"card", "probe"}:
             self._draw_probe(state, card)
+        if fields & {"card", "saes"} and state.model is not None:
+            layer = state.saes[card.feature.sae].layer
+            early = layer < state.model.n_layers * _LATE
+            self._caution.setVisible(early and bool(card.promotes))
         stale = card.feature != state.selection.feature
         for widget in (self._histogram, self._promotes, self._examples, self._neighbours):
             widget.set_stale(stale)
 
-    def _draw_card(self, card: Card) -> None:
+    def _draw_card(self, state: AppState, card: Card) -> None:
         self._card = card
         self._name.setFont(theme.strong(theme.ui_font(round(theme.ui_font().pixelSize() * 1.25))))
         self._name.setText(card.label.text)
-        layer, index = card.feature
-        self._source.setText(
-            f"layer {layer}, feature {index}  ·  label {_SOURCES[card.label.source]}, "
-            f"{card.label.confidence} confidence"
-        )
-        push = card.max_active / card.median_norm
-        self._facts.setText(
-            f"Fires on {percent(card.density)} of tokens, with {number(card.mean_active)} on "
-            f"average and {number(card.max_active)} at most ({percent(push)} of the stream’s "
-            "usual length at this layer)."
-        )
+        self._source.setText(_source(card))
+        self._facts.setText(_facts(card, state.health_of(card.feature.sae)))
         self._histogram.set_counts(card.histogram, BIN_EDGES)
+        self._histogram.setVisible(bool(card.histogram.any()))
         self._promotes.set_rows(
             [(t.text, t.effect) for t in card.promotes],
             [(t.text, t.effect) for t in card.suppresses],
         )
-        self._caution.setVisible(card.feature.layer < len(card.family) * _LATE)
+        self._promotes.setVisible(bool(card.promotes))
         self._examples.set_examples(card.examples, card.max_active)
         self._examples.setFixedHeight(_height_of(self._examples))
+        self._examples.setVisible(bool(card.examples))
+        for widget in (self._nearest, self._neighbours):
+            widget.setVisible(bool(card.neighbours))
         self._neighbours.set_rows(
             [(f"{n.label.text}  ·  {n.name}", n.cosine) for n in card.neighbours],
             maximum=1.0,
@@ -181,7 +187,8 @@ class CardPanel(Panel):
         self._probe_tokens.setVisible(bool(fits))
         if fits and probe is not None:
             self._probe_tokens.set_tokens(probe.texts[1:], probe.masked[1:])
-            self._probe_tokens.set_values(probe.values[1:], card.max_active)
+            full = state.full_strength(card.feature, card.max_active)
+            self._probe_tokens.set_values(probe.values[1:], full)
 
     @Slot()
     def _toggle_pin(self) -> None:
@@ -210,6 +217,41 @@ class CardPanel(Panel):
         self.store.act(actions.try_text, self._probe.text())
 
 
+def _sentence(state: AppState) -> tuple[str, str]:
+    if state.opened is not None and not state.saes:
+        return "Open an autoencoder: what is known of a feature appears here.", "Open the library"
+    return "Choose a feature: what is known of it will appear here.", ""
+
+
+def _source(card: Card) -> str:
+    place, _, index = card.name.rpartition("/")
+    layer = f"layer {place}" if ":" not in place else place
+    if card.label.source is Source.NONE:
+        return f"{layer}, feature {index}  ·  {card.hook_name}"
+    source, confidence = _SOURCES[card.label.source], card.label.confidence
+    return f"{layer}, feature {index}  ·  label {source}, {confidence} confidence"
+
+
+def _facts(card: Card, health: Health | None) -> str:
+    """How often and how strongly it fires, and how that is known."""
+    if not math.isfinite(card.density):
+        return (
+            "Nothing is known yet of how often it fires, nor of examples: this autoencoder came "
+            "without. What it does on your text is measured."
+        )
+    # Of a pack the makers' evidence counts, even where its SAE was checked.
+    sampled = health is not None and card.label.source is Source.NONE
+    if sampled and health is not None and not health.density[card.feature.index]:
+        return f"On {health.n_tokens:,} built-in tokens it did not fire once."
+    on = f" (on {health.n_tokens:,} built-in tokens)" if sampled and health is not None else ""
+    push = card.max_active / card.median_norm
+    return (
+        f"Fires on {percent(card.density)} of tokens{on}, with {number(card.mean_active)} on "
+        f"average and {number(card.max_active)} at most ({percent(push)} of the usual length of "
+        "what its autoencoder reads)."
+    )
+
+
 def _height_of(examples: ExampleList) -> int:
     """As tall as its rows, so that the card scrolls as one."""
     model = examples.model()
@@ -230,7 +272,7 @@ def as_text(card: Card) -> str:
     """The card for pasting into notes."""
     lines = [
         f"{card.label.text} (feature {card.name}, {card.label.source} label)",
-        f"fires on {percent(card.density)} of tokens, at most {number(card.max_active)}",
+        _facts(card, None),
         "promotes: " + ", ".join(t.text.strip() for t in card.promotes),
         "suppresses: " + ", ".join(t.text.strip() for t in card.suppresses),
         *(

@@ -58,7 +58,7 @@ class FeaturesPanel(Panel):
     column = "right"
     height = 46
     draws_on = frozenset(
-        {"ranking", "selection", "filters", "pins", "jobs", "trace", "model", "opened"}
+        {"ranking", "selection", "filters", "pins", "jobs", "trace", "model", "opened", "saes"}
     )
 
     def __init__(self, store: Store) -> None:
@@ -127,6 +127,7 @@ class FeaturesPanel(Panel):
         self._table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._table.customContextMenuRequested.connect(self._menu)
         self._empty = EmptyState()
+        self._empty.acted.connect(self.want_library)
         body = QWidget()
         self._stack = QStackedLayout(body)
         self._stack.addWidget(self._empty)
@@ -163,7 +164,7 @@ class FeaturesPanel(Panel):
             self._table.set_pinned(frozenset(pin.feature for pin in state.pins))
         self._table.set_stale(state.busy("rank"))
         filled = state.ranking is not None and bool(state.ranking.rows)
-        self._empty.set_text(_sentence(state))
+        self._empty.set_text(*_sentence(state))
         self._stack.setCurrentWidget(self._table if filled else self._empty)
         self._scopes[Scope.TOKEN].setText(_token_name(state))
 
@@ -257,7 +258,18 @@ def _token_name(state: AppState) -> str:
     return f"“{trace.texts[token].strip() or '⏎'}”"
 
 
-def _sentence(state: AppState) -> str:
+def _sentence(state: AppState) -> tuple[str, str]:
+    """What to say, and what a button says."""
+    if state.opened is not None and not state.saes:
+        return (
+            "No autoencoder is open. One takes apart what flows through a layer into features: "
+            "open one that goes with this model.",
+            "Open the library",
+        )
+    return _waiting(state), ""
+
+
+def _waiting(state: AppState) -> str:
     if any(job.kind == "open" and job.total for job in state.jobs):
         return (
             "The features are being named from their examples. "

@@ -9,11 +9,12 @@ import numpy as np
 from PySide6.QtCore import QRectF, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from desktop_scope.engine.types import LensRow
+from desktop_scope.engine.types import LensRow, Trace
 from desktop_scope.gui import actions, flow, theme
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, Message, shown_tokens
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.lens_column import LensColumn
@@ -34,7 +35,9 @@ class LayersPanel(Panel):
     title = "Layers"
     column = "left"
     height = 54
-    draws_on = frozenset({"path", "trace", "lens", "selection", "pins", "show_template", "jobs"})
+    draws_on = frozenset(
+        {"path", "trace", "lens", "selection", "pins", "show_template", "jobs", "saes", "opened"}
+    )
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -59,8 +62,12 @@ class LayersPanel(Panel):
         self._pins = PinBar()
         self._pins.chosen.connect(self._pin_chosen)
         self._lines: LinePlot | None = None  # made with the first pin
+        self._more = tool_button("Open an autoencoder …", "Show what goes with this model")
+        self._more.clicked.connect(self.want_library)
         heads = QHBoxLayout()
-        heads.addWidget(self._heading, 1)
+        heads.addWidget(self._heading)
+        heads.addWidget(self._more)
+        heads.addStretch(1)
         heads.addWidget(self._lens_heading)
         self._grid = grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
@@ -90,16 +97,18 @@ class LayersPanel(Panel):
         """Draw."""
         self._state = state
         trace, path = state.trace, state.path
-        self._stack.setCurrentIndex(0 if trace is None or path is None else 1)
-        if trace is None or path is None:
+        ready = trace is not None and (path is not None or _is_bare(state))
+        self._stack.setCurrentIndex(1 if ready else 0)
+        if not ready:
             return
-        if fields & {"path", "trace", "show_template"}:
+        self._more.setVisible(path is None)
+        if fields & {"path", "trace", "show_template", "saes", "opened"}:
             self._draw_map(state)
         if fields & {"pins", "trace", "show_template"}:
             self._draw_lines(state, fields)
         if fields & {"selection", "path", "trace", "show_template", "pins"}:
             where = self._position(state.selection.token)
-            self._map.set_current(path.own, where)
+            self._map.set_current(-1 if path is None else path.own, where)
             if self._lines is not None:
                 self._lines.set_current(where)
         if fields & {"lens", "selection", "trace", "path"}:
@@ -112,8 +121,10 @@ class LayersPanel(Panel):
     def _draw_map(self, state: AppState) -> None:
         trace, path = state.trace, state.path
         assert trace is not None
-        assert path is not None
         self._shown = shown_tokens(trace, state.show_template)
+        if path is None:
+            self._draw_bare(trace)
+            return
         if path.values.shape[1] != trace.n_tokens:
             return  # of the text before; the one of this text is on its way
         cosines = np.array([member.cosine for member in path.family])
@@ -131,6 +142,16 @@ class LayersPanel(Panel):
             self._lines.set_gutters(*self._map.gutters())
         label = path.family[path.own].label.text
         self._heading.setText(f"{label}, and its best match in every layer")
+
+    def _draw_bare(self, trace: Trace) -> None:
+        """Without an SAE: a row for each layer, for what it would say next."""
+        n_layers = len(trace.residual_norm)
+        self._map.set_data(
+            np.zeros((n_layers, len(self._shown)), np.float32),
+            texts=[trace.texts[i] for i in self._shown],
+        )
+        self._map.set_row_notes([])
+        self._heading.setText("No autoencoder is open, so no features; the logit lens needs none")
 
     def _draw_lines(self, state: AppState, fields: frozenset[str]) -> None:
         trace = state.trace
@@ -181,8 +202,10 @@ class LayersPanel(Panel):
 
     def _tooltip(self, layer: int, position: int) -> str:
         state = self._state
-        if state is None or state.path is None or state.trace is None:
+        if state is None or state.trace is None:
             return ""
+        if state.path is None:
+            return f"layer {layer}, “{state.trace.texts[int(self._shown[position])].strip()}”"
         member = state.path.family[layer]
         token = int(self._shown[position])
         value = float(state.path.values[layer, token])
@@ -218,10 +241,15 @@ class LayersPanel(Panel):
         self._moved(-1, position)
 
 
+def _is_bare(state: AppState) -> bool:
+    """Whether no SAE is open, and none is on its way."""
+    return state.opened is not None and not state.saes
+
+
 def _beside(state: AppState) -> tuple[LensRow, ...]:
     """The lens of the layer of every row of the map; by the place of the row."""
     path, lens = state.path, state.lens
     if path is None or not lens:
-        return ()
+        return lens
     layers = [state.saes[member.feature.sae].layer for member in path.family]
     return tuple(replace(lens[layer], layer=row) for row, layer in enumerate(layers))

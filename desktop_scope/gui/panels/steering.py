@@ -172,7 +172,8 @@ class SteeringPanel(Panel):
 
     def _new_dial(self, state: DialState) -> Dial:
         feature = state.feature
-        dial = Dial(f"{state.label.text} · {self.store.state.name_of(feature)}")
+        unit = "" if state.known else "  (× the strongest in your text)"
+        dial = Dial(f"{state.label.text} · {self.store.state.name_of(feature)}{unit}")
 
         def turned(value: float) -> None:
             self._turned[feature] = value

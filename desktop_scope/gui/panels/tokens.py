@@ -134,13 +134,14 @@ class TokensPanel(Panel):
         if feature is None or opened is None:
             return
         values = trace.acts[feature.sae].of(feature.index)[self._shown]
-        # Where nothing is known of the feature, the strongest here counts as full.
+        card = state.card if state.card is not None and state.card.feature == feature else None
         known = float(opened.max_active[feature.sae][feature.index])
-        maximum = float(values.max(initial=0.0)) if np.isnan(known) else known
+        if np.isnan(known) and card is not None:
+            known = card.max_active  # what a check has shown since
+        maximum = state.full_strength(feature, known)
         self._view.set_values(values, maximum)
         self._legend.set_range(maximum)
-        named = state.card is not None and state.card.feature == feature
-        label = state.card.label.text if state.card and named else "feature"
+        label = card.label.text if card is not None else "feature"
         self._title.setText(f"{label}  ·  {state.name_of(feature)}")
 
     @Slot(int)

@@ -39,6 +39,7 @@ from desktop_scope.gui.widgets.painting import (
 from desktop_scope.gui.widgets.token_layout import shown
 
 LABEL_LENGTH = 64  # room for token labels, at most
+_TALLEST_ROW = 40  # pixels
 WIDE_COLUMN = 44  # labels lie flat from here on
 
 
@@ -218,9 +219,10 @@ class HeatMap(Stale, QWidget):
     def _area(self) -> QRect:
         left, right = self.gutters()
         bottom = self._label_height()
-        return QRect(
-            left, 4, max(1, self.width() - left - right), max(1, self.height() - 4 - bottom)
-        )
+        height = max(1, self.height() - 4 - bottom)
+        if len(self._values):
+            height = min(height, _TALLEST_ROW * len(self._values))  # a few rows stay rows
+        return QRect(left, 4, max(1, self.width() - left - right), height)
 
     def _column_width(self) -> float:
         left, right = self.gutters()

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
+    QPushButton,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -31,9 +32,11 @@ class Message(QWidget):
 
     Signals:
         dismissed: The user closed it.
+        acted: The user pressed its button.
     """
 
     dismissed = Signal()
+    acted = Signal()
 
     def __init__(
         self,
@@ -41,10 +44,14 @@ class Message(QWidget):
         hint: str = "",
         details: str = "",
         kind: Kind = "error",
+        action: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.message, self.hint, self.details, self.kind = message, hint, details, kind
+        self.action = QPushButton(action)
+        self.action.setVisible(bool(action))
+        self.action.clicked.connect(self._act)
         self.setAccessibleName(f"{message} {hint}".strip())
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         says = QLabel(message)
@@ -73,7 +80,7 @@ class Message(QWidget):
         row = QHBoxLayout()
         row.setSpacing(4)
         row.addLayout(words, 1)
-        for button in (self._more, copy, close):
+        for button in (self.action, self._more, copy, close):
             row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 8, 8, 8)
@@ -107,6 +114,10 @@ class Message(QWidget):
         self._details.setVisible(shown)
 
     @Slot()
+    def _act(self) -> None:
+        self.acted.emit()
+
+    @Slot()
     def _dismiss(self) -> None:
         self.dismissed.emit()
 
@@ -129,10 +140,12 @@ class MessageStrip(QWidget):
     Signals:
         emptied: The last message went.
         message_dismissed: The user closed the one with this text and hint.
+        message_acted: The user pressed the button of the one with this text and hint.
     """
 
     emptied = Signal()
     message_dismissed = Signal(str, str)
+    message_acted = Signal(str, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -144,7 +157,12 @@ class MessageStrip(QWidget):
         self.hide()
 
     def show_message(
-        self, message: str, hint: str = "", details: str = "", kind: Kind = "error"
+        self,
+        message: str,
+        hint: str = "",
+        details: str = "",
+        kind: Kind = "error",
+        action: str = "",
     ) -> None:
         """Add a message; one that is shown already moves to the end instead of repeating."""
         for old in self.messages():
@@ -152,14 +170,15 @@ class MessageStrip(QWidget):
                 self._remove(old)
         while len(self.messages()) >= MOST:
             self._remove(self.messages()[0])
-        strip = Message(message, hint, details, kind, self)
+        strip = Message(message, hint, details, kind, action, self)
         strip.dismissed.connect(self._dismissed)
+        strip.acted.connect(self._acted)
         self._column.addWidget(strip)
         strip.show()
         self.show()
 
-    def set_messages(self, messages: Sequence[tuple[str, str, str, Kind]]) -> None:
-        """Show exactly these (message, hint, details, kind); those shown already stay put."""
+    def set_messages(self, messages: Sequence[tuple[str, str, str, Kind, str]]) -> None:
+        """Show exactly these (message, hint, details, kind, action); those shown stay put."""
         wanted = [message[:2] for message in messages]
         for old in self.messages():
             if (old.message, old.hint) not in wanted:
@@ -193,6 +212,12 @@ class MessageStrip(QWidget):
         if not self.messages():
             self.hide()
             self.emptied.emit()
+
+    @Slot()
+    def _acted(self) -> None:
+        strip = self.sender()
+        if isinstance(strip, Message):
+            self.message_acted.emit(strip.message, strip.hint)
 
     @Slot()
     def _dismissed(self) -> None:
