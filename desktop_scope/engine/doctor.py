@@ -34,7 +34,7 @@ _UNUSABLE_CE, _POOR_CE = 0.3, 0.7
 _L0_FACTOR = 3.0
 _BETTER = 0.85  # another place is named when its FVU is at most this share
 _COMPARED_TEXTS = 6  # for trying other places, where only the order matters
-_STREAM = (Site.RESID_PRE, Site.RESID_MID, Site.RESID_POST)
+_SHORTEST = 8  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +68,18 @@ class _Sums:
 
 
 class Doctor:
-    """Examines the SAEs of one model on the built-in text."""
+    """Examines the SAEs of one model on the built-in text.
+
+    Attributes:
+        ids: The text's parts, [1, T] each.
+    """
 
     def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
         self._model = model
         self._saes = saes
         text = (paths.resources() / "check_text.txt").read_text("utf-8")
-        self._ids = [
-            torch.tensor([model.encode(Prompt(part, chat=False)).ids], device=model.device)
+        self.ids = [
+            torch.tensor([_within_context(model, part)], device=model.device)
             for part in text.split("\n\n")
             if part.strip()
         ]
@@ -93,12 +97,12 @@ class Doctor:
         """
         sae = self._saes[slot]
         places = self._places(sae.weights) if elsewhere else []
-        steps = 3 * len(self._ids)
+        steps = 3 * len(self.ids)
         with torch.inference_mode():
             own = _Sums(_target_width(sae), sae.d_sae)
             tries = [(place, _Sums(_target_width(place), 0)) for place in places]
             plain, compared_fvu = 0.0, 0.0
-            for n, ids in enumerate(self._ids):
+            for n, ids in enumerate(self.ids):
                 job.progress(n, steps, "Checking an SAE")
                 compared = tries if n < _COMPARED_TEXTS else []
                 text, loss = self._read(ids, [sae, *(place for place, _ in compared)], job)
@@ -109,9 +113,9 @@ class Doctor:
                     self._measure(place, text, sums, [place])
                 if compared:
                     compared_fvu = own.fvu
-            broken = self._loss(sae, job, len(self._ids), steps)
+            broken = self._loss(sae, job, len(self.ids), steps)
             mean = (own.total / max(own.n, 1)).float()
-            blank = self._loss(sae, job, 2 * len(self._ids), steps, mean)
+            blank = self._loss(sae, job, 2 * len(self.ids), steps, mean)
             job.progress(steps, steps, "Checking an SAE")
         recovered = (blank - broken) / (blank - plain) if blank > plain else float("nan")
         tried = sorted((_tried(place, sums) for place, sums in tries), key=lambda t: t.fvu)
@@ -122,8 +126,8 @@ class Doctor:
         sae = self._saes[slot]
         own = _Sums(_target_width(sae), sae.d_sae)
         with torch.inference_mode():
-            for n, ids in enumerate(self._ids):
-                job.progress(n, len(self._ids), "Measuring the variance unexplained")
+            for n, ids in enumerate(self.ids):
+                job.progress(n, len(self.ids), "Measuring the variance unexplained")
                 text, _ = self._read(ids, [sae], job)
                 self._measure(sae, text, own, self._members(sae))
         return own.fvu
@@ -182,7 +186,7 @@ class Doctor:
             mean: Replace it by this; by the reconstruction when there is none.
         """
         loss = 0.0
-        for n, ids in enumerate(self._ids):
+        for n, ids in enumerate(self.ids):
             job.progress(done + n, steps, "Checking an SAE")
             edits = checked(self._replaced(sae, mean), self._model.parts, job.check)
             hidden = self._model.hidden(ids, edits, use_cache=False)[0]
@@ -288,6 +292,17 @@ class Doctor:
                 taps.append(tap)
                 different.append(point)
         return different
+
+
+def _within_context(model: LanguageModel, text: str) -> list[int]:
+    """Token ids of as much of a text as the model reads at once."""
+    while True:
+        try:
+            return model.encode(Prompt(text, chat=False)).ids
+        except ScopeError:
+            if len(text) < _SHORTEST:
+                raise
+            text = text[: len(text) // 2]
 
 
 def _named_once(point: HookPoint) -> HookPoint:

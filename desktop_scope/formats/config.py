@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn, cast
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from desktop_scope.errors import ScopeError
 from desktop_scope.formats.repository import regular_file
@@ -112,10 +112,10 @@ def yaml_object(path: Path, most: int = MIB) -> Config:
         raise _malformed(path, error) from error
 
 
-class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
+class _PlainLoader(yaml.SafeLoader):
     """Plain values only, each written out, no key twice."""
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise ValueError("it uses aliases")
         return super().compose_node(parent, index)
