@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import lens
 import pytest
 from checking import activations, assert_computes, raw, refused, seeded
@@ -66,11 +69,30 @@ def test_thresholds_of_an_old_kind_are_refused(tmp_path):
     refused(path, "logarithms")
 
 
+def without_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only this loader of SAELens asks for a revision, which local files do not have."""
+    lens.saelens()
+    import sae_lens.loading.pretrained_sae_loaders as loaders
+
+    convert = loaders.mwhanna_transcoder_huggingface_loader
+
+    def called(*args: Any, **options: Any) -> Any:
+        local = loaders.hf_hub_download
+        monkeypatch.setattr(
+            loaders, "hf_hub_download", lambda *a, revision=None, **k: local(*a, **k)
+        )
+        return convert(*args, **options)
+
+    monkeypatch.setitem(loaders.NAMED_PRETRAINED_SAE_LOADERS, "mwhanna_transcoder", called)
+
+
 @pytest.mark.reference
 def test_saelens_agrees(tmp_path, monkeypatch):
     folder = circuit_tracer(tmp_path, seeded())
     sizes = {"d_model": {"value": D}, "d_feature": {"value": N}, "batch_size": {"value": 16}}
     write_yaml(folder / "wandb-config.yaml", sizes)
     repo, file = f"mwhanna/{folder.name}", "layer_10.safetensors"
-    sae = lens.converted(monkeypatch, "mwhanna_transcoder", tmp_path, repo, file)
+    without_revision(monkeypatch)
+    with warnings.catch_warnings(action="ignore"):  # of how to load the model
+        sae = lens.converted(monkeypatch, "mwhanna_transcoder", tmp_path, repo, file)
     assert_computes(open_sae(folder / file)[0], X, *lens.outputs(sae, X))
