@@ -11,7 +11,7 @@ from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Damage, Intervention, Prompt
+from desktop_scope.engine.types import Damage, Intervention
 from desktop_scope.engine.worker import Job
 
 # Plain statements about unrelated things, as in the demo pack's recipes.
@@ -54,7 +54,7 @@ class DamageMeter:
 
     def _unsteered(self, job: Job) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The neutral texts, [1, T] each, with their plain log-probabilities."""
-        texts = [self._model.encode(Prompt(text, chat=False)).ids for text in NEUTRAL_TEXTS]
+        texts = [self._model.encode_within(text) for text in NEUTRAL_TEXTS]
         batches = [torch.tensor([ids], device=self._model.device) for ids in texts]
         return [(ids, self._logprobs(ids, {}, job)) for ids in batches]
 

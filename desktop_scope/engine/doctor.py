@@ -25,7 +25,7 @@ from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.sae_weights import InputNorm, SaeWeights
-from desktop_scope.engine.types import Bools, Health, Prompt, Tried, Verdict
+from desktop_scope.engine.types import Bools, Health, Tried, Verdict
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
@@ -34,7 +34,6 @@ _UNUSABLE_CE, _POOR_CE = 0.3, 0.7
 _L0_FACTOR = 3.0
 _BETTER = 0.85  # another place is named when its FVU is at most this share
 _COMPARED_TEXTS = 6  # for trying other places, where only the order matters
-_SHORTEST = 8  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,7 @@ class Doctor:
         self._saes = saes
         text = (paths.resources() / "check_text.txt").read_text("utf-8")
         self.ids = [
-            torch.tensor([_within_context(model, part)], device=model.device)
+            torch.tensor([model.encode_within(part)], device=model.device)
             for part in text.split("\n\n")
             if part.strip()
         ]
@@ -292,17 +291,6 @@ class Doctor:
                 taps.append(tap)
                 different.append(point)
         return different
-
-
-def _within_context(model: LanguageModel, text: str) -> list[int]:
-    """Token ids of as much of a text as the model reads at once."""
-    while True:
-        try:
-            return model.encode(Prompt(text, chat=False)).ids
-        except ScopeError:
-            if len(text) < _SHORTEST:
-                raise
-            text = text[: len(text) // 2]
 
 
 def _named_once(point: HookPoint) -> HookPoint:

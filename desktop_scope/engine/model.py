@@ -19,6 +19,7 @@ from desktop_scope.engine.types import Bools, Floats, ModelInfo, Prompt
 from desktop_scope.errors import ScopeError
 
 _ROWS_AT_ONCE = 128  # of [tokens, vocabulary]: bounds the memory, and stays in the cache
+_SHORTEST = 8  # characters of a text that is worth cutting in half
 _STAND_IN = "\ue000"  # a private character, which no chat template uses
 
 
@@ -106,6 +107,16 @@ class LanguageModel:
                 "Leave special tokens out, or get the tokenizer that belongs to the model.",
             )
         return Encoded(ids, np.array([False] * len(first) + own))
+
+    def encode_within(self, text: str) -> list[int]:
+        """Token ids of a raw text, or of as much of its beginning as the model reads at once."""
+        while True:
+            try:
+                return self.encode(Prompt(text, chat=False)).ids
+            except ScopeError:
+                if len(text) < _SHORTEST:
+                    raise
+                text = text[: len(text) // 2]
 
     def _tokens(self, whole: str, begin: int, end: int) -> tuple[list[int], list[bool]]:
         """Token ids of a text, and which of them lie at least partly between two places in it."""

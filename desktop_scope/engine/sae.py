@@ -92,6 +92,11 @@ class Sae:
         self._scale = scale
         self._encoder = None if streamed else self._linear(encoder, packed)
 
+    @property
+    def streamed(self) -> bool:
+        """Whether the encoder is brought to the device for every text."""
+        return self._encoder is None
+
     def _linear(self, encoder: torch.Tensor, packed: bool) -> nn.Module:
         if packed:
             return PackedLinear(encoder)
