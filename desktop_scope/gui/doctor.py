@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from enum import StrEnum
 
@@ -22,6 +23,7 @@ class Light(StrEnum):
     UNKNOWN = "○"
 
 
+SEVERITY = (Light.UNKNOWN, Light.GREEN, Light.AMBER, Light.RED)
 _LIGHTS = {Verdict.GREEN: Light.GREEN, Verdict.AMBER: Light.AMBER, Verdict.RED: Light.RED}
 
 
@@ -44,8 +46,11 @@ def in_words(state: AppState, slot: int) -> str:
 
 def figures(health: Health) -> str:
     """L0, FVU and CE recovered."""
-    recovered = f"{health.ce_recovered:.0%}" if health.ce_recovered == health.ce_recovered else "–"
-    return f"L0 {health.l0:.0f}  ·  FVU {min(health.fvu, 99):.0%}  ·  CE recovered {recovered}"
+    fvu, recovered = (
+        f"{share * 100:.0f} %" if math.isfinite(share) else "–"
+        for share in (min(health.fvu, 99), health.ce_recovered)
+    )
+    return f"L0 {health.l0:.0f}  ·  FVU {fvu}  ·  CE recovered {recovered}"
 
 
 def report(state: AppState) -> AppState:

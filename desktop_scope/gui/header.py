@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from desktop_scope.engine.types import SaeInfo
 from desktop_scope.gui import actions, doctor, theme
+from desktop_scope.gui.lights import icon_of
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
@@ -43,6 +45,8 @@ class Header(QWidget):
         self._menu.setToolTipsVisible(True)
         self._menu.aboutToShow.connect(self._fill_menu)
         self._saes.setMenu(self._menu)
+        self._saes.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._saes.setProperty("arrow", "none")  # its text has one
         self._zoom = muted(QLabel("zoom"))
         self._zoom.setToolTip(
             "The SAEs are nested: the first features alone are a coarse dictionary, all of them\n"
@@ -73,7 +77,7 @@ class Header(QWidget):
             self._model.setFont(theme.strong(theme.ui_font()))
             self._model.setText(f"{_model_name(state)} ▾")
         if fields & {"model", "saes", "health"}:
-            self._saes.setText(_sae_count(state))
+            self._draw_count(state)
             self._saes.setVisible(state.model is not None)
             self._offer(_nested(state.saes))
         if self._zooms and fields & {"filters", "saes"}:
@@ -89,6 +93,7 @@ class Header(QWidget):
         for button in self._zooms.values():
             self._group.removeButton(button)
             self._row.removeWidget(button)
+            button.hide()
             button.deleteLater()
         self._zooms = {}
         for width in widths:
@@ -100,6 +105,15 @@ class Header(QWidget):
             self._zooms[width] = button
         self._zoom.setVisible(bool(widths))
 
+    def _draw_count(self, state: AppState) -> None:
+        """How many are open, with the worst light of those that were examined."""
+        n = len(state.saes)
+        self._saes.setText("no SAE open ▾" if not n else "1 SAE ▾" if n == 1 else f"{n} SAEs ▾")
+        lights = [doctor.light(state, health.slot) for health in state.health]
+        worst = max(lights, key=doctor.SEVERITY.index, default=None)
+        self._saes.setIcon(icon_of(worst) if worst else QIcon())
+        self._saes.setAccessibleName(f"{n} SAEs open, {worst.name if worst else 'not checked'}")
+
     @Slot()
     def _want_library(self) -> None:
         self.panel_wanted.emit("library")
@@ -109,9 +123,9 @@ class Header(QWidget):
         state = self._store.state
         self._menu.clear()
         for slot, info in enumerate(state.saes[:_LISTED]):
-            sign = doctor.light(state, slot).value
-            line = f"{sign}  {info.place}  ·  {info.hook_name}  ·  {info.d_sae:,} features"
+            line = f"{info.place}  ·  {info.hook_name}  ·  {info.d_sae:,} features"
             action = self._menu.addAction(f"{line}  ·  {doctor.in_words(state, slot)}")
+            action.setIcon(icon_of(doctor.light(state, slot)))
             action.setToolTip(f"{info.name}\n{_help(state, slot)}")
             action.triggered.connect(lambda _=False, slot=slot: self._check(slot))
         if len(state.saes) > _LISTED:
@@ -147,18 +161,6 @@ def _model_name(state: AppState) -> str:
     if state.model is not None:
         return state.model.id.rpartition("/")[2]
     return "Opening …" if state.busy("load") else "Open a model"
-
-
-def _sae_count(state: AppState) -> str:
-    """How many are open, with the worst light of those that were examined."""
-    n = len(state.saes)
-    said = "no SAE open" if not n else "1 SAE" if n == 1 else f"{n} SAEs"
-    lights = {doctor.light(state, health.slot) for health in state.health}
-    worst = next((one for one in _WORST_FIRST if one in lights), None)
-    return f"{worst.value} {said} ▾" if worst else f"{said} ▾"
-
-
-_WORST_FIRST = (doctor.Light.RED, doctor.Light.AMBER, doctor.Light.GREEN)
 
 
 def _help(state: AppState, slot: int) -> str:

@@ -372,6 +372,7 @@ QPushButton, QToolButton {{ background: {raised}; border: 1px solid {line}; bord
 QToolButton {{ background: transparent; border-color: transparent; padding: 3px 6px; }}
 QPushButton:hover, QToolButton:hover, QToolButton:checked {{ background: {selection}; }}
 QPushButton:pressed, QToolButton:pressed, QPushButton:checked {{ background: {line}; }}
+QToolButton[arrow="none"]::menu-indicator {{ image: none; width: 0; }}
 QPushButton:default {{ background: {accent}; color: {surface}; border-color: {accent}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {faint}; }}
 QPushButton:focus, QToolButton:focus, QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from desktop_scope.engine.requests import Request, Workspace
@@ -14,6 +15,7 @@ from desktop_scope.library.folders import Recent, Shelf, add_folder, note_opened
 from desktop_scope.library.matching import Match, fit, same_model
 from desktop_scope.library.requests import ScanLibrary
 
+_RECENT_LISTED = 4  # the models are what one looks for here; the menu has them all
 _READ_AT_ONCE = 64  # SAE files between two listings
 
 
@@ -165,7 +167,8 @@ def browse(request: Browse, job: Job) -> Listing:
 
 def _openable(request: Browse, found: Library) -> Iterator[Openable]:
     words = request.words.casefold().split()
-    for recent in request.shelf.recent:
+    there = (recent for recent in request.shelf.recent if recent.model.exists())
+    for recent in islice(there, _RECENT_LISTED):
         name, saes = model_name(recent.model), sae_names(recent.saes)
         if all(word in f"{name} {saes}".casefold() for word in words):
             yield Openable("recent", name, saes, Workspace(recent.saes, recent.model))
@@ -211,27 +214,33 @@ def _of_pack(pack: PackEntry) -> Attachable:
 
 
 def _described(sae: SaeEntry, reason: str) -> Attachable:
-    parts = [_inside(sae), f"{sae.bytes / 1e6:,.0f} MB", reason.removesuffix(".")]
+    parts = [*_inside(sae), reason.removesuffix(".").lower(), size_words(sae.bytes)]
     names = tuple(one.name for one in sae.details)
     return Attachable(sae.path, sae.id, "  ·  ".join(filter(None, parts)), names)
 
 
-def _inside(sae: SaeEntry) -> str:
-    """Where it reads, how wide it is, and its kind."""
+def size_words(n_bytes: float) -> str:
+    """Bytes for people."""
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
+
+
+def _inside(sae: SaeEntry) -> list[str]:
+    """Where it reads, unless its name says so, how wide it is, and its kind."""
     if not sae.details:
-        return ""
+        return []
     first, more = sae.details[0], len(sae.details) - 1
     hook = first.hook_name
     if first.writes != first.reads:
         hook += f" → {first.writes[0]}"
     also = f" and {more} more" if more else ""
-    return f"{hook}{also}  ·  {first.d_sae:,} features  ·  {first.architecture}"
+    where = [] if hook in sae.id and not more else [f"{hook}{also}"]
+    return [*where, f"{first.d_sae:,} features", first.architecture]
 
 
 def _size(model: ModelEntry) -> str:
     layers = f"{model.n_layers} layers  ·  " if model.n_layers else ""
     kind = "GGUF  ·  " if model.path.suffix.lower() == ".gguf" else ""
-    return f"{layers}{kind}{model.bytes / 1e9:,.1f} GB"
+    return f"{layers}{kind}{size_words(model.bytes)}"
 
 
 def model_name(path: Path) -> str:

@@ -20,6 +20,7 @@ from desktop_scope.engine.types import Health
 from desktop_scope.evidence.store import BIN_EDGES
 from desktop_scope.evidence.types import Card, Source
 from desktop_scope.gui import actions, theme
+from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
@@ -158,7 +159,10 @@ class CardPanel(Panel):
     def _draw_card(self, state: AppState, card: Card) -> None:
         self._card = card
         self._name.setFont(theme.strong(theme.ui_font(round(theme.ui_font().pixelSize() * 1.25))))
-        self._name.setText(card.label.text)
+        name = title(card.label, card.name)
+        self._name.setText(
+            name[:1].upper() + name[1:] if card.label.source is Source.NONE else name
+        )
         self._source.setText(_source(card))
         self._facts.setText(_facts(card, state.health_of(card.feature.sae)))
         self._histogram.set_counts(card.histogram, BIN_EDGES)
@@ -174,7 +178,7 @@ class CardPanel(Panel):
         for widget in (self._nearest, self._neighbours):
             widget.setVisible(bool(card.neighbours))
         self._neighbours.set_rows(
-            [(f"{n.label.text}  ·  {n.name}", n.cosine) for n in card.neighbours],
+            [(with_number(n.label, n.name), n.cosine) for n in card.neighbours],
             maximum=1.0,
             grey=True,
         )
@@ -227,7 +231,7 @@ def _source(card: Card) -> str:
     place, _, index = card.name.rpartition("/")
     layer = f"layer {place}" if ":" not in place else place
     if card.label.source is Source.NONE:
-        return f"{layer}, feature {index}  ·  {card.hook_name}"
+        return f"{layer}, feature {index}  ·  {card.hook_name}  ·  no label yet"
     source, confidence = _SOURCES[card.label.source], card.label.confidence
     return f"{layer}, feature {index}  ·  label {source}, {confidence} confidence"
 

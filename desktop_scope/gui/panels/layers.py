@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QRectF, Slot
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_scope.engine.types import LensRow, Trace
 from desktop_scope.gui import actions, flow, theme
+from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, Message, shown_tokens
 from desktop_scope.gui.store import Store
@@ -44,6 +53,7 @@ class LayersPanel(Panel):
         self._shown = np.zeros(0, np.intp)
         self._state: AppState | None = None
         self._heading = muted(QLabel())
+        self._heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._heading.setToolTip(
             "Each row is the feature of that layer whose decoder row points most nearly the same\n"
             "way; the number at its end is their cosine. Faint rows have no good match.\n"
@@ -65,9 +75,8 @@ class LayersPanel(Panel):
         self._more = tool_button("Open an autoencoder …", "Show what goes with this model")
         self._more.clicked.connect(self.want_library)
         heads = QHBoxLayout()
-        heads.addWidget(self._heading)
+        heads.addWidget(self._heading, 1)
         heads.addWidget(self._more)
-        heads.addStretch(1)
         heads.addWidget(self._lens_heading)
         self._grid = grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
@@ -140,8 +149,9 @@ class LayersPanel(Panel):
         self._map.set_row_notes([f"{cosine:.2f}" for cosine in cosines])
         if self._lines is not None:
             self._lines.set_gutters(*self._map.gutters())
-        label = path.family[path.own].label.text
-        self._heading.setText(f"{label}, and its best match in every layer")
+        own = path.family[path.own]
+        also = ", and its best match in every layer" if len(path.family) > 1 else ""
+        self._heading.setText(f"{title(own.label, own.name)}{also}")
 
     def _draw_bare(self, trace: Trace) -> None:
         """Without an SAE: a row for each layer, for what it would say next."""
@@ -151,14 +161,14 @@ class LayersPanel(Panel):
             texts=[trace.texts[i] for i in self._shown],
         )
         self._map.set_row_notes([])
-        self._heading.setText("No autoencoder is open, so no features; the logit lens needs none")
+        self._heading.setText("No autoencoder is open: what each layer would say needs none")
 
     def _draw_lines(self, state: AppState, fields: frozenset[str]) -> None:
         trace = state.trace
         assert trace is not None
         lines = [
             (
-                f"{pin.label.text} ({state.name_of(pin.feature)})",
+                with_number(pin.label, state.name_of(pin.feature)),
                 trace.acts[pin.feature.sae].of(pin.feature.index)[self._shown] / pin.max_active,
                 theme.pinned_color(slot),
             )
@@ -212,7 +222,7 @@ class LayersPanel(Panel):
         word = state.trace.texts[token].strip()
         return (
             f"layer {member.name.rpartition('/')[0]}, “{word}”: {percent(value)} of its maximum\n"
-            f"{member.label.text}  ({member.name}, cosine {number(member.cosine)})"
+            f"{with_number(member.label, member.name)}  (cosine {number(member.cosine)})"
         )
 
     @Slot(int, int)

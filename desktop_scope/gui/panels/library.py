@@ -31,7 +31,7 @@ from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.painting import muted
 from desktop_scope.gui.widgets.row_list import Row, RowList
-from desktop_scope.library.browsing import Attachable, Openable
+from desktop_scope.library.browsing import Attachable, Openable, size_words
 
 _TYPING_PAUSE_MS = 60
 _SORTS = {"recent": "opened lately", "pack": "pack", "model": ""}
@@ -188,12 +188,15 @@ class LibraryPanel(Panel):
         about, sign, color = item.about, "", None
         slots = _slots_of(state, item)
         if slots:
-            worst = max(slots, key=lambda slot: _SEVERITY.index(doctor.light(state, slot)))
+            worst = max(slots, key=lambda slot: doctor.SEVERITY.index(doctor.light(state, slot)))
             lamp = doctor.light(state, worst)
             sign, color = lamp.value, color_of(lamp)
-            sign += f" {doctor.in_words(state, worst)}"
+            health = state.health_of(worst)
+            sign += f" {health.verdict if health else doctor.in_words(state, worst)}"
             if len(slots) > 1:
                 sign = f"{len(slots)} open  {sign}"
+            elif health:
+                about = f"{doctor.figures(health)}  ·  {about}"
         return Row(
             title=item.title,
             about=about,
@@ -310,14 +313,11 @@ class LibraryPanel(Panel):
             self.store.act(actions.give, tuple(map(Path, paths)))
 
 
-_SEVERITY = (doctor.Light.UNKNOWN, doctor.Light.GREEN, doctor.Light.AMBER, doctor.Light.RED)
-
-
 def _side(split: QSplitter, head: QLabel, view: RowList, empty: EmptyState) -> QStackedLayout:
     side = QWidget()
     column = QVBoxLayout(side)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(2)
+    column.setContentsMargins(4, 0, 4, 0)
+    column.setSpacing(4)
     column.addWidget(head)
     stack = QStackedLayout()
     stack.addWidget(view)
@@ -400,7 +400,7 @@ def _room_words(state: AppState) -> str:
     if room is None or asked is None or (asked.path, asked.dtype, asked.device) != kind:
         return "measuring what it needs …"
     words = (
-        f"Needs about {room.needed / 1e9:,.1f} GB in {room.dtype}; "
-        f"{room.available / 1e9:,.1f} GB are free ({room.device})."
+        f"Needs about {size_words(room.needed)} in {room.dtype}; "
+        f"{size_words(room.available)} are free ({room.device})."
     )
     return words if room.fits else f"{words} {'; '.join(room.advice)}."

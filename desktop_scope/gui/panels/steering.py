@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from desktop_scope.engine.types import FeatureId, Generation
 from desktop_scope.gui import actions, theme
+from desktop_scope.gui.naming import with_number
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.state import Dial as DialState
@@ -173,7 +174,7 @@ class SteeringPanel(Panel):
     def _new_dial(self, state: DialState) -> Dial:
         feature = state.feature
         unit = "" if state.known else "  (× the strongest in your text)"
-        dial = Dial(f"{state.label.text} · {self.store.state.name_of(feature)}{unit}")
+        dial = Dial(with_number(state.label, self.store.state.name_of(feature)) + unit)
 
         def turned(value: float) -> None:
             self._turned[feature] = value

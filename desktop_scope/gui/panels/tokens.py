@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, 
 
 from desktop_scope.engine.types import Trace
 from desktop_scope.gui import actions, theme
+from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, shown_tokens
 from desktop_scope.gui.store import Store
@@ -74,7 +75,8 @@ class TokensPanel(Panel):
         trace = state.trace
         self._empty.set_text(_sentence(state))
         self._stack.setCurrentWidget(self._empty if trace is None else self._view)
-        self._legend.setVisible(trace is not None and state.opened is not None)
+        painted = state.opened is not None and state.selection.feature is not None
+        self._legend.setVisible(trace is not None and painted)
         self._template.setChecked(state.show_template)
         self._template.setVisible(trace is not None and trace.prompt.chat)
         self._steered.setVisible(state.steered is not None)
@@ -92,7 +94,7 @@ class TokensPanel(Panel):
             self._view.set_pinned(
                 [
                     (
-                        pin.label.text,
+                        title(pin.label, state.name_of(pin.feature)),
                         trace.acts[pin.feature.sae].of(pin.feature.index)[self._shown]
                         / pin.max_active,
                         theme.pinned_color(slot),
@@ -132,6 +134,7 @@ class TokensPanel(Panel):
         found = 0 <= where < len(self._shown) and self._shown[where] == token
         self._view.set_current(where if found else -1)
         if feature is None or opened is None:
+            self._title.clear()
             return
         values = trace.acts[feature.sae].of(feature.index)[self._shown]
         card = state.card if state.card is not None and state.card.feature == feature else None
@@ -141,8 +144,8 @@ class TokensPanel(Panel):
         maximum = state.full_strength(feature, known)
         self._view.set_values(values, maximum)
         self._legend.set_range(maximum)
-        label = card.label.text if card is not None else "feature"
-        self._title.setText(f"{label}  ·  {state.name_of(feature)}")
+        name = state.name_of(feature)
+        self._title.setText(with_number(card.label, name) if card else f"feature {name}")
 
     @Slot(int)
     def _chosen(self, token: int) -> None:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.types import FeatureRow, Source
 from desktop_scope.gui import theme
+from desktop_scope.gui.naming import title
 from desktop_scope.gui.widgets.painting import Stale, number, percent
 from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
 
@@ -89,7 +90,7 @@ class _Rows(QAbstractTableModel):
             return row.name.rpartition("/")[0]
         if column == LABEL:
             star = "★ " if row.feature in self.pinned else ""
-            return star + row.label.text
+            return star + title(row.label, row.name)
         if column == STRENGTH:
             return number(row.strength) if row.strength else "–"
         return percent(row.density)
@@ -111,6 +112,8 @@ class _Rows(QAbstractTableModel):
 
 
 def _tooltip(row: FeatureRow) -> str:
+    if row.label.source is Source.NONE:
+        return f"feature {row.name} · no label yet · activation {number(row.value)}"
     return (
         f"{row.label.text}\n"
         f"feature {row.name} · {row.label.source} label, {row.label.confidence} confidence\n"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFont, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -202,6 +202,16 @@ class MessageStrip(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, 0)
+
+    def sizeHint(self) -> QSize:
+        # A tool bar asks for no height for a width, and a label guesses a narrow one.
+        height = self._column.heightForWidth(self.width()) if self._column.count() else 0
+        return QSize(super().sizeHint().width(), max(height, 0))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
     def _remove(self, strip: Message) -> None:
         self._column.removeWidget(strip)

@@ -1,0 +1,15 @@
+"""What features are called in the window."""
+
+from __future__ import annotations
+
+from desktop_scope.evidence.types import Label, Source
+
+
+def title(label: Label, name: str) -> str:
+    """The label; where there is none the number, with the word before it."""
+    return label.text if label.source is not Source.NONE else f"feature {name}"
+
+
+def with_number(label: Label, name: str) -> str:
+    """Label and number, or the number alone."""
+    return f"{label.text}  ·  {name}" if label.source is not Source.NONE else f"feature {name}"
