@@ -120,7 +120,12 @@ install_project() {
     grep -qx "$key.*$extra" "$done_file" 2>/dev/null && return
     install_torch || die "PyTorch could not be installed. Is this machine online?"
     say "Installing Desktop Scope and what it needs"
-    pip install --quiet --editable "$root${extra:+[$extra]}" ||
+    # Whatever is installed beside it, the torch that is there stays: others may be gigabytes.
+    "$bin/python" - >"$venv/constraints.txt" <<'END'
+from importlib.metadata import version
+print("torch==" + version("torch"))
+END
+    pip install --quiet --constraint "$venv/constraints.txt" --editable "$root${extra:+[$extra]}" ||
         die "Desktop Scope could not be installed. Is this machine online?"
     echo "$key $extra" >>"$done_file"
 }

@@ -105,7 +105,7 @@ def _of_pack(folder: Path, pack: Pack) -> Iterator[tuple[SaeWeights, float]]:
         (weights,) = open_sae(path)
         if weights.reads != (resid_post(layer),):
             raise ScopeError(
-                f"{path} reads {weights.reads[0]}, where a pack has one SAE for each layer in turn.",
+                f"{path} reads {weights.reads[0]}, where a pack has one SAE for each layer.",
                 "The pack may be damaged: get it again.",
             )
         yield replace(weights, name=f"{pack.name}/{path.stem}"), mask.outlier_factor * norm
