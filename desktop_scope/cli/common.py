@@ -32,6 +32,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an SAE, a folder of them, or a pack; may be repeated",
     )
+    parser.add_argument(
+        "--sae-dtype", default="float32", help="of the encoders: float32, bfloat16 or float16"
+    )
     add_device_arguments(parser)
 
 
@@ -113,7 +116,8 @@ def open_workbench(options: argparse.Namespace, evidence: bool = True) -> Workbe
     """The demo pack with its model, and its evidence unless that is not needed."""
     bench, job = Workbench(), terminal_job()
     workspace = workspace_of(options)
-    bench.handle(LoadModel(workspace, device=options.device, dtype=options.dtype), job)
+    request = LoadModel(workspace, options.device, options.dtype, sae_dtype=options.sae_dtype)
+    bench.handle(request, job)
     if evidence:
         bench.handle(OpenCatalogue(workspace), job)
     if sys.stderr.isatty():

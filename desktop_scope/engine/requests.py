@@ -65,6 +65,7 @@ class LoadModel(Request):
     dtype: str = "auto"
     spare_cores: int = 0  # cores left to others: 1 while a window must stay fluid
     attempt: int = 0  # loads again when it failed before
+    sae_dtype: str = "float32"  # of the encoders; bfloat16 takes half the memory
 
 
 @dataclass(frozen=True)

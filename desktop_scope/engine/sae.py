@@ -35,7 +35,7 @@ def _floats(rows: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
 class Sae:
     """An SAE or transcoder ready to run.
 
-    The encoder is float32 on the model's device, or stays where it was mapped and is brought
+    The encoder is on the model's device, or stays where it was mapped and is brought
     there for every text (``streamed``). The decoder stays as on disk and is unpacked by the row.
 
     Args:
@@ -44,6 +44,7 @@ class Sae:
         packed: Keep the encoder in oneDNN's layout.
         streamed: The device is too small for the encoder.
         outlier_norm: Tokens whose activations are longer are not encoded.
+        dtype: Of the encoder; float32 as they were trained, or half the memory in bfloat16.
 
     Raises:
         ScopeError: The weights hold NaN or infinity.
@@ -56,8 +57,10 @@ class Sae:
         packed: bool = False,
         streamed: bool = False,
         outlier_norm: float = math.inf,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.weights = weights
+        self._dtype = dtype
         self.device = device
         self.outlier_norm = outlier_norm
         self.d_sae, self.d_in = weights.W_enc.shape
@@ -90,7 +93,7 @@ class Sae:
         select = w.k is not None and w.decoder_norm is DecoderNorm.SELECT
         self._selection = norms.to(device) if select else None
         self._scale = scale
-        self._encoder = None if streamed else self._linear(encoder, packed)
+        self._encoder = None if streamed else self._linear(encoder, packed and dtype == torch.float32)
 
     @property
     def streamed(self) -> bool:
@@ -101,7 +104,8 @@ class Sae:
         if packed:
             return PackedLinear(encoder)
         linear = nn.Linear(self.d_in, self.d_sae, bias=False, device="meta")
-        linear.weight = nn.Parameter(encoder.to(self.device), requires_grad=False)
+        weight = encoder.to(self.device, self._dtype)
+        linear.weight = nn.Parameter(weight, requires_grad=False)
         return linear
 
     def _check_finite(self, encoder: torch.Tensor) -> None:
@@ -118,7 +122,7 @@ class Sae:
     def placed(self, weights: SaeWeights) -> Sae:
         """The same SAE at other hooks, or with its input treated otherwise; nothing is copied."""
         if weights.subtract_b_dec != self.weights.subtract_b_dec:
-            return Sae(weights, self.device, streamed=True, outlier_norm=self.outlier_norm)
+            return Sae(weights, self.device, False, True, self.outlier_norm, self._dtype)
         other = copy.copy(self)
         other.weights = weights
         return other
@@ -159,11 +163,12 @@ class Sae:
 
     def _dots(self, x: torch.Tensor) -> torch.Tensor:
         """[n, d_in] → x·W_encᵀ after the input's normalisation, [n, d_sae]."""
-        x = self._normalised(x)[0]
+        x = self._normalised(x)[0].to(self._dtype)
         if self._encoder is None:
             scale = None if self._scale is None else self._scale.to(x.device)
-            return x @ _floats(self.weights.W_enc.to(x.device), scale).T
-        return self._encoder(x)  # type: ignore[no-any-return]
+            encoder = _floats(self.weights.W_enc.to(x.device), scale).to(self._dtype)
+            return (x @ encoder.T).float()
+        return self._encoder(x).float()  # type: ignore[no-any-return]
 
     def _values(self, dots: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         """Activations of chosen features from their dot products."""

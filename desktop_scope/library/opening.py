@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from desktop_scope.engine.devices import choose_dtype
 from desktop_scope.engine.engine import Engine, check_fit
 from desktop_scope.engine.hook_points import HookPoint, resid_post
 from desktop_scope.engine.loading import load_model
@@ -47,6 +48,7 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
         found = _of_pack(path, packs[path]) if path in packs else _of_files(path)
         opened += list(found)
     saes: list[Sae] = []
+    kind = choose_dtype(request.sae_dtype, model.device)
     room = available(model.device) * (1 - _KEPT_FREE)
     with torch.inference_mode():
         for weights, outlier_norm in opened:
@@ -54,10 +56,10 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
             weights = placed(weights, workspace.moved)
             check_fit(model, weights)
             where = model.parts.device(weights.reads[0].layer)
-            needed = weights.d_sae * weights.d_in * 4
+            needed = weights.d_sae * weights.d_in * kind.itemsize
             streamed = needed > room
             room -= 0 if streamed else needed
-            saes.append(Sae(weights, where, model.info.packed, streamed, outlier_norm))
+            saes.append(Sae(weights, where, model.info.packed, streamed, outlier_norm, kind))
     return Engine(model, saes)
 
 

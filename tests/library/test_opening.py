@@ -171,3 +171,15 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_overwritten(tmp_path):
         assert caught.value.hint
     assert there.read_text("utf-8") == "precious"
     assert [path.name for path in tmp_path.iterdir()] == ["there.safetensors"]
+
+
+def test_encoders_in_bfloat16_find_nearly_the_same(tmp_path, model):
+    path = written(tmp_path, 1)
+    exact = opened((path,), model).trace(TracePrompt(TEXT), silent_job()).acts[0]
+    request = LoadModel(Workspace((path,), model), device="cpu", sae_dtype="bfloat16")
+    rough = open_engine(request, silent_job()).trace(TracePrompt(TEXT), silent_job()).acts[0]
+    ours, other = (
+        np.bincount(a.rows() * 40 + a.indices, a.values, 40 * 64) for a in (exact, rough)
+    )
+    assert not np.array_equal(ours, other)
+    assert np.linalg.norm(ours - other) < 0.05 * np.linalg.norm(ours)
