@@ -93,7 +93,8 @@ class Sae:
         select = w.k is not None and w.decoder_norm is DecoderNorm.SELECT
         self._selection = norms.to(device) if select else None
         self._scale = scale
-        self._encoder = None if streamed else self._linear(encoder, packed and dtype == torch.float32)
+        packed = packed and dtype == torch.float32
+        self._encoder = None if streamed else self._linear(encoder, packed)
 
     @property
     def streamed(self) -> bool:
