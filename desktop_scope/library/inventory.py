@@ -11,10 +11,9 @@ from desktop_scope.engine.worker import Job, silent_job
 from desktop_scope.library import details, hf_cache
 from desktop_scope.library.entries import Library, ModelEntry, SaeEntry
 from desktop_scope.library.folders import read_shelf
-from desktop_scope.library.gguf_file import FILE, downloads
+from desktop_scope.library.gguf_file import downloads
 from desktop_scope.library.matching import same_model
-from desktop_scope.library.model_cache import model_folder
-from desktop_scope.library.pack import read_pack
+from desktop_scope.library.model_names import known_name
 from desktop_scope.library.requests import ReadDetails, ScanLibrary
 from desktop_scope.library.scan import scan
 
@@ -38,7 +37,7 @@ def scan_library(request: ScanLibrary, job: Job) -> Library:
     found = scan(dict.fromkeys(roots), job.check, job.progress, job.partial)
     return replace(
         found,
-        models=tuple(_with_known_ids(found.models)),
+        models=tuple(_named(found.models)),
         saes=details.recall(found.saes),
     )
 
@@ -64,10 +63,7 @@ def read_details(request: ReadDetails, job: Job) -> tuple[SaeEntry, ...]:
     return details.read_details(request.saes, job.progress, job.check, found)
 
 
-def _with_known_ids(models: Iterable[ModelEntry]) -> Iterator[ModelEntry]:
-    """The demo model, whether converted or as the GGUF file that it comes in, has a real id."""
-    demo = read_pack(paths.demo_pack()).model
-    converted = model_folder(demo.gguf_sha256)
+def _named(models: Iterable[ModelEntry]) -> Iterator[ModelEntry]:
+    """The demo model and converted ones have better names than their folders."""
     for model in models:
-        ours = model.path.parent == converted.parent and model.path.name.startswith(converted.name)
-        yield replace(model, id=demo.id) if ours or model.path.name == FILE else model
+        yield replace(model, id=known_name(model.path) or model.id)

@@ -68,7 +68,7 @@ def ensure_model(
         try:
             part.mkdir()
             _convert(gguf, part, dtype, progress, check)
-            _publish(part, target, sha256, dtype)
+            _publish(part, target, gguf.stem, sha256, dtype)
         finally:
             remove(part)
     except OSError as error:
@@ -177,9 +177,9 @@ def _bars_reported(step: Callable[[int, str], None]) -> Iterator[None]:
             reports.enable_progress_bar()
 
 
-def _publish(part: Path, target: Path, sha256: str, dtype: str) -> None:
+def _publish(part: Path, target: Path, name: str, sha256: str, dtype: str) -> None:
     files = {file.name: file.stat().st_size for file in sorted(part.iterdir())}
-    manifest = {"gguf_sha256": sha256, "dtype": dtype, "files": files}
+    manifest = {"name": name, "gguf_sha256": sha256, "dtype": dtype, "files": files}
     (part / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
     if cached_model(sha256, dtype):
         return  # another program was faster

@@ -22,8 +22,8 @@ from desktop_scope.errors import ScopeError
 from desktop_scope.formats import format_of, open_sae, recognised
 from desktop_scope.library.checksum import sha256_of
 from desktop_scope.library.demo_model import model_of
-from desktop_scope.library.hf_cache import snapshot_around
 from desktop_scope.library.model_cache import ensure_model
+from desktop_scope.library.model_names import name_of
 from desktop_scope.library.pack import Pack, is_pack, read_pack
 
 _MOST_SAES = 400  # in one folder; more is a whole cache, dropped by mistake
@@ -66,24 +66,21 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
 def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> LanguageModel:
     workspace = request.workspace
     own = packs[0] if packs else None  # the pack whose model it may be
-    if workspace.model is None and own is None:
+    if own is None and workspace.model is None:
         raise ScopeError("No model is chosen.", "Choose a model first: a folder or a GGUF file.")
-    first, folder = None, workspace.model
-    if own is not None and (workspace.model is None or workspace.model.suffix == ".gguf"):
-        # A GGUF file beside a pack is taken for the pack's model: its SHA-256 is checked.
-        name, first = own.model.id, own.token_mask.raw_first_token
-        if workspace.model is None:
-            folder = model_of(own, job.progress, job.check)
-        else:
-            folder = ensure_model(workspace.model, own.model.gguf_sha256, job.progress, job.check)
-    elif workspace.model.suffix == ".gguf":
-        name = workspace.model.stem
-        digest = sha256_of(workspace.model, job.progress, job.check)
-        folder = ensure_model(workspace.model, digest, job.progress, job.check)
+    path = workspace.model
+    if path is None:
+        name, folder = own.model.id, model_of(own, job.progress, job.check)
+    elif path.suffix != ".gguf":
+        name, folder = name_of(path), path
+    elif own is not None:  # beside a pack it must be the pack's model: its SHA-256 is checked
+        name = own.model.id
+        folder = ensure_model(path, own.model.gguf_sha256, job.progress, job.check)
     else:
-        around = snapshot_around(workspace.model)
-        name = around[0] if around else workspace.model.name
-    assert folder is not None
+        name = name_of(path)
+        digest = sha256_of(path, job.progress, job.check)
+        folder = ensure_model(path, digest, job.progress, job.check)
+    first = own.token_mask.raw_first_token if own is not None and name == own.model.id else None
     return load_model(folder, name, job, request.device, request.dtype, request.spare_cores, first)
 
 
