@@ -13,7 +13,6 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QRect,
-    QSize,
     Qt,
     Signal,
     Slot,
@@ -21,10 +20,11 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QListView,
+    QHeaderView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QTableView,
     QWidget,
 )
 
@@ -89,10 +89,6 @@ class _Rows(QAbstractListModel):
 
 
 class _Painter(QStyledItemDelegate):
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        small = QFontMetrics(theme.small(theme.ui_font()))
-        return QSize(160, QFontMetrics(theme.ui_font()).height() + small.height() + 10)
-
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         row: Row = index.data(ROW_ROLE)
         t, rect = theme.tokens(), option.rect
@@ -117,6 +113,11 @@ class _Painter(QStyledItemDelegate):
         color = t.danger if row.trouble else t.muted
         _draw_text(painter, below, row.trouble or row.about, small, color)
         painter.restore()
+
+
+def _row_height() -> int:
+    small = QFontMetrics(theme.small(theme.ui_font()))
+    return QFontMetrics(theme.ui_font()).height() + small.height() + 10
 
 
 def _draw_box(painter: QPainter, box: QRect, checked: bool) -> None:
@@ -154,7 +155,7 @@ def _draw_text(
     painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, short)
 
 
-class RowList(QListView):
+class RowList(QTableView):
     """Rows to choose from; those with a box can be chosen several at once.
 
     Signals:
@@ -175,7 +176,16 @@ class RowList(QListView):
         self.setModel(self._rows)
         self.setItemDelegate(_Painter(self))
         self.setAccessibleName(name)
-        self.setUniformItemSizes(True)
+        # A list view would lay all rows out, at 1 ms for a thousand; a table those that are seen.
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.horizontalHeader().hide()
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self._set_height()
+        theme.changed.connect(self._set_height)
         self.setMouseTracking(True)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -197,8 +207,9 @@ class RowList(QListView):
         self._by_program = True
         self._rows.replace(items)
         # Mostly it is where it was before.
-        if not (0 <= place < len(items) and items[place] == wanted):
+        if wanted is not None and not (0 <= place < len(items) and items[place] == wanted):
             place = next((n for n, item in enumerate(items) if item == wanted), -1)
+        place = -1 if wanted is None else place
         if place >= 0:
             self.setCurrentIndex(self._rows.index(place, 0))
         self.verticalScrollBar().setValue(top)
@@ -246,6 +257,10 @@ class RowList(QListView):
             self.toggled.emit(self._rows.items[place])
             return
         super().keyPressEvent(event)
+
+    @Slot()
+    def _set_height(self) -> None:
+        self.verticalHeader().setDefaultSectionSize(_row_height())
 
     @Slot(QModelIndex)
     def _activated(self, index: QModelIndex) -> None:
