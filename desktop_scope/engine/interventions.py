@@ -35,10 +35,13 @@ class _Change:
         row = sae.decoder_row(item.feature.index).view(len(weights.writes), -1)
         if item.mode is Mode.ADD:
             row = row * item.amount
-        self.rows = {
-            point: row[n].to(sae.device) for n, point in enumerate(weights.writes) if row[n].any()
-        }
         self.reads_elsewhere = item.mode is Mode.ABLATE and weights.reads != weights.writes
+        self.rows = {
+            point: row[n].to(sae.device)
+            for n, point in enumerate(weights.writes)
+            # What comes before it is read has been computed by then, and is left as it was.
+            if row[n].any() and not (self.reads_elsewhere and point < weights.reads[0])
+        }
         if item.mode is Mode.ABLATE and len(weights.reads) > 1:
             raise ScopeError(
                 f"A feature of {weights.name} cannot be switched off: it reads several layers, "

@@ -43,7 +43,6 @@ _SHAPES = {
     "threshold": "n",
     "affine_skip_connection": "d d",
 }
-_ROWS_AT_ONCE = 256
 _CHAT_START = 4  # <bos><start_of_turn>user and a newline, which circuit-tracer leaves out too
 
 
@@ -178,15 +177,14 @@ def _across_layers(path: Path, about: _About) -> tuple[SaeWeights, ...]:
         tensors = file.take(
             {**_SHAPES, "w_dec": "n slots d"}, optional={"affine_skip_connection"}, slots=slots
         )
-        first = slot if _all_zero(tensors["w_dec"][:, :slot]) else 0
         weights.append(
             replace(
                 _sae(
                     about,
-                    _beside_zeros(tensors, slot - first, slots - first),
+                    _beside_zeros(tensors, slot, slots),
                     reads[slot],
-                    writes[first:],
-                    tensors["w_dec"][:, first:].flatten(1),
+                    writes,
+                    tensors["w_dec"].flatten(1),
                 ),
                 name=f"{about.name}/{reads[slot].layer}",
                 group=str(path.absolute()),
@@ -208,7 +206,3 @@ def _beside_zeros(
             widened[name][..., slot * width : (slot + 1) * width] = tensors[name]
     return widened
 
-
-def _all_zero(rows: torch.Tensor) -> bool:
-    """Whether no row holds anything but zeros; stops at the first that does."""
-    return not any(block.any() for block in torch.split(rows, _ROWS_AT_ONCE))

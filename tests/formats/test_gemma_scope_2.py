@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from layouts_a import D, N
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.errors import ScopeError
@@ -112,19 +112,12 @@ def test_those_across_layers_add_up_to_the_published_equations(
     assert len({weights.name for weights in group}) == 3
 
 
-def test_writes_to_earlier_layers_are_left_out_where_there_are_none(tmp_path, rng):
-    group = open_sae(layouts_a.across_layers(tmp_path, rng))
-    assert [len(weights.writes) for weights in group] == [3, 2, 1]
-    assert [weights.d_out for weights in group] == [3 * D, 2 * D, D]
-
-
-def test_a_single_write_to_an_earlier_layer_is_kept(tmp_path, rng):
-    folder = layouts_a.across_layers(tmp_path, rng)
-    path = folder / "params_layer_2.safetensors"
-    tensors = load_file(path)
-    tensors["w_dec"][N - 1, 0, D - 1] = 1e-6
-    save_file(tensors, path)
-    assert [len(weights.writes) for weights in open_sae(folder)] == [3, 2, 3]
+def test_opening_those_across_layers_reads_no_decoder(tmp_path, rng):
+    """Each writes to every layer as far as its file goes; which rows are zero shows in use."""
+    for weights in open_sae(layouts_a.across_layers(tmp_path, rng)):
+        assert len(weights.writes) == 3
+        assert weights.W_dec.shape == (N, 3 * D)
+        assert weights.W_dec._base is not None  # a view of what is mapped
 
 
 def test_a_group_is_told_from_another_of_the_same_name(tmp_path, rng):
