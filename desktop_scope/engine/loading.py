@@ -24,7 +24,7 @@ from desktop_scope.engine.devices import (
 )
 from desktop_scope.engine.families import parts_of
 from desktop_scope.engine.hook_points import Site
-from desktop_scope.engine.memory import available, demand_room
+from desktop_scope.engine.memory import available, demand_room, estimate
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.packed import packing_pays
 from desktop_scope.engine.types import ModelInfo
@@ -78,7 +78,8 @@ def load_model(
     with no_collection():
         job.progress(0, 3, "Reading the tokenizer")
         tokenizer = _read_tokenizer(folder)
-        job.progress(1, 3, "Reading the weights")
+        needed = estimate(folder, _name(kind) if dtype == "auto" else dtype)
+        job.progress(1, 3, f"Reading {needed / 1e9:.2g} GB of weights")
         more: dict[str, Any] = {"dtype": kind, "config": config}
         if dtype in QUANTISED:
             more["quantization_config"] = _quantisation(dtype, kind)
