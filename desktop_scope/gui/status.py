@@ -82,7 +82,10 @@ class StatusStrip(QStatusBar):
         if job is None:
             self._doing.setText("● ready" if state.model else "○ no model")
             return
-        self._doing.setText((job.text or _WORDS[job.kind]) + " …")
+        words = job.text or _WORDS[job.kind]
+        if job.kind == "scan":  # paths that rush past would be unreadable and jump
+            words = f"{_WORDS[job.kind]}: {job.done:,}"
+        self._doing.setText(f"{words} …")
         self._bar.setRange(0, job.total)
         self._bar.setValue(job.done)
 

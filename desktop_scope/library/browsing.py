@@ -159,10 +159,11 @@ def browse(request: Browse, job: Job) -> Listing:
     listed = {one.path: one for one in (*packs, *saes)}
     everything = {one.path: one for one in _packs_of(request.model, request.library)}
     opened = tuple(
-        listed.pop(path, None) or everything.get(path) or Attachable(path, path.name, str(path))
+        listed.get(path) or everything.get(path) or Attachable(path, path.name, str(path))
         for path in request.opened
     )
-    return Listing(models, (*opened, *listed.values()), tuple(unread[:_READ_AT_ONCE]))
+    others = (one for one in listed.values() if one.path not in request.opened)
+    return Listing(models, (*opened, *others), tuple(unread[:_READ_AT_ONCE]))
 
 
 def _openable(request: Browse, found: Library) -> Iterator[Openable]:

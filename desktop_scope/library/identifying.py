@@ -71,14 +71,17 @@ def identify(request: Identify, job: Job) -> Workspace:
     _refuse_broken(models, saes)
     attached = (*packs, *(sae.path for sae in saes))
     if not models and not attached:
-        names = ", ".join(path.name for path in request.paths)
-        raise ScopeError(
-            f"{names} is neither a model nor an SAE that Desktop Scope can read.",
-            "Choose a model’s folder, a GGUF file, an SAE’s file or folder, or a pack.",
-        )
+        raise _unknown(", ".join(path.name for path in request.paths))
     if models:
         return _with_model(request, models[0], packs, saes)
     return _beside_what_is_open(request, packs, saes)
+
+
+def _unknown(names: str) -> ScopeError:
+    return ScopeError(
+        f"{names} is neither a model nor an SAE that Desktop Scope can read.",
+        "Choose a model’s folder, a GGUF file, an SAE’s file or folder, or a pack.",
+    )
 
 
 def _with_model(
@@ -121,9 +124,10 @@ def _with_its_own_model(saes: list[SaeEntry]) -> Workspace:
 
 
 def _refuse_broken(models: list[ModelEntry], saes: list[SaeEntry]) -> None:
-    for one in (*models, *saes):
-        if one.problem:
-            raise ScopeError(f"{one.path.name} cannot be opened: {one.problem}", "Get it again.")
+    broken = [(one.path, one.problem) for one in models if one.problem]
+    broken += [(one.path, one.problem) for one in saes if one.problem]
+    for path, problem in broken:
+        raise ScopeError(f"{path.name} cannot be opened: {problem}", "Get it again.")
 
 
 def _refuse_unfit(model: ModelEntry, saes: list[SaeEntry]) -> None:
@@ -169,8 +173,10 @@ def _sae_of(path: Path) -> Iterator[SaeEntry]:
     from desktop_scope.engine.devices import import_torch
 
     import_torch()
-    from desktop_scope.formats import format_of
+    from desktop_scope.formats import format_of, recognised
 
+    if not recognised(path.name):
+        raise _unknown(path.name)
     loader = format_of(path)
     target = path.parent if loader.OPENS == "folder" else path
     yield SaeEntry(target, target.name, "", (loader.NAME,), path.stat().st_size)

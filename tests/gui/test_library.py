@@ -264,7 +264,7 @@ def test_dropping_a_model_then_saes_then_rubbish(open_on: Open, hub: Path, tmp_p
     notes.write_text("hello")
     drop(user, notes)
     state = user.until(lambda s: bool(s.messages) and quiet(s))
-    assert "notes.txt" in state.messages[0].text
+    assert "notes.txt is neither a model nor an SAE" in state.messages[0].text
     assert len(state.saes) == 2  # what was open stays
 
 
@@ -305,6 +305,10 @@ def test_an_sae_at_the_wrong_block_is_put_right_with_one_click(
     assert user.window.grab().save(str(artifacts / "window-red.png"))
     message.action.click()
     state = user.until(checked(1))
+    look(user)
+    saes = lists(user)[1]
+    assert "attached at blocks.1.hook_resid_post" in saes.row(0).about
+    assert saes.row(0).sign == "● fits"
     assert state.saes[0].hook_name == "blocks.1.hook_resid_post"
     assert state.health[0].verdict is Verdict.GREEN
     assert not state.messages

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_scope.engine.requests import Workspace
+from desktop_scope.engine.requests import Placement, Workspace
 from desktop_scope.gui import actions, doctor, theme
 from desktop_scope.gui.choices import DEVICES, DTYPES
 from desktop_scope.gui.lights import color_of
@@ -197,6 +197,9 @@ class LibraryPanel(Panel):
                 sign = f"{len(slots)} open  {sign}"
             elif health:
                 about = f"{doctor.figures(health)}  ·  {about}"
+            hook = state.saes[worst].hook_name
+            if len(slots) == 1 and any(move.hook_name == hook for move in _moves(state, worst)):
+                about = f"attached at {hook}  ·  {about}"
         return Row(
             title=item.title,
             about=about,
@@ -365,6 +368,11 @@ def _slots_of(state: AppState, item: Attachable) -> list[int]:
     if item.pack:
         return [n for n, info in enumerate(state.saes) if info.name.startswith(f"{item.title}/")]
     return [n for n, info in enumerate(state.saes) if info.name in item.names]
+
+
+def _moves(state: AppState, slot: int) -> list[Placement]:
+    moved = state.workspace.moved if state.workspace else ()
+    return [move for move in moved if move.name == state.saes[slot].name]
 
 
 def _nothing(state: AppState) -> str:
