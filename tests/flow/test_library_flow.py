@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from desk import Desk, health
 
 from desktop_scope.engine.requests import CheckSae, Placement, TracePrompt, Workspace
-from desktop_scope.engine.types import Prompt, Tried, Verdict
+from desktop_scope.engine.types import FeatureActs, FeatureId, Prompt, Tried, Verdict
 from desktop_scope.engine.worker import Done, Failed, Partial, Stopped
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.types import Label, Source
 from desktop_scope.gui import actions, doctor, flow
 from desktop_scope.gui.state import AppState
 from desktop_scope.library.entries import Library, ModelEntry
@@ -238,3 +240,21 @@ def test_after_a_failure_what_was_open_is_one_click_away():
     desk.settle()
     assert desk.state.workspace == TWO
     assert flow.wanted(desk.state)["load"].workspace == TWO
+
+
+def test_a_dial_of_unknown_reach_turns_in_units_of_what_the_text_shows():
+    desk = opened(TWO)
+    desk.settle()
+    trace = desk.state.trace
+    n = trace.n_tokens
+    acts = FeatureActs(
+        np.array([0, *[2] * n], np.int32), np.array([3, 5], np.int32), np.array([4, 9], np.float32)
+    )
+    desk.replace(replace(desk.state, trace=replace(trace, acts=(acts, acts))))
+    label = Label("no label yet", Source.NONE, "low")
+    for index in (3, 7):
+        desk.act(actions.add_dial, FeatureId(0, index), label, float("nan"))
+    seen, unseen = desk.state.rack
+    assert (seen.max_active, seen.known) == (4.0, False)
+    assert unseen.max_active == 9.0  # the strongest of any feature of its SAE
+    assert desk.state.interventions[0].amount == 4.0

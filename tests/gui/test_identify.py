@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,18 @@ def test_an_sae_whose_model_is_nowhere_says_which_it_needs(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
     with pytest.raises(ScopeError, match="org/tiny-llama, which was not found"):
         given(fitted_sae(tmp_path, 0))
+
+
+def test_a_gguf_file_serves_the_pack_that_waits_for_it_and_else_is_opened_alone(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "model.gguf"
+    key, value = b"general.architecture", b"llama"
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)  # version, tensors, entries
+    file.write_bytes(
+        head + struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value
+    )
+    waiting = Workspace((paths.demo_pack(),))
+    request = Identify((file,), waiting, None, waits=True, attempt=1)
+    assert identify(request, silent_job()) == Workspace((paths.demo_pack(),), file)
+    assert given(file, opened=waiting) == Workspace((), file)
