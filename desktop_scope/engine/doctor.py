@@ -20,19 +20,16 @@ from torch.nn.functional import cross_entropy
 
 from desktop_scope import paths
 from desktop_scope.engine import trace as tracing
-from desktop_scope.engine.hook_points import HookPoint, Site, resid_post
+from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.places import places_along, places_around
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.sae_weights import InputNorm, SaeWeights
-from desktop_scope.engine.types import Bools, Health, Tried, Verdict
+from desktop_scope.engine.sae_weights import SaeWeights
+from desktop_scope.engine.types import Bools, Health, Tried
+from desktop_scope.engine.verdicts import best_of, judged
 from desktop_scope.engine.worker import Job
-from desktop_scope.errors import ScopeError
 
-_UNUSABLE_FVU, _POOR_FVU = 0.7, 0.45
-_UNUSABLE_CE, _POOR_CE = 0.3, 0.7
-_L0_FACTOR = 3.0
-_BETTER = 0.85  # another place is named when its FVU is at most this share
 _COMPARED_TEXTS = 6  # for trying other places, where only the order matters
 
 
@@ -95,30 +92,48 @@ class Doctor:
             Cancelled: The job was.
         """
         sae = self._saes[slot]
-        places = self._places(sae.weights) if elsewhere else []
         steps = 3 * len(self.ids)
         with torch.inference_mode():
-            own = _Sums(_target_width(sae), sae.d_sae)
-            tries = [(place, _Sums(_target_width(place), 0)) for place in places]
-            plain, compared_fvu = 0.0, 0.0
+            own, plain = _Sums(_target_width(sae), sae.d_sae), 0.0
+            compared_fvu = 0.0
             for n, ids in enumerate(self.ids):
                 job.progress(n, steps, "Checking an SAE")
-                compared = tries if n < _COMPARED_TEXTS else []
-                text, loss = self._read(ids, [sae, *(place for place, _ in compared)], job)
+                text, loss = self._read(ids, [sae], job)
                 plain += loss
                 self._measure(sae, text, own, self._members(sae))
-                for place, sums in compared:
-                    job.check()
-                    self._measure(place, text, sums, [place])
-                if compared:
+                if n < _COMPARED_TEXTS:
                     compared_fvu = own.fvu
             broken = self._loss(sae, job, len(self.ids), steps)
             mean = (own.total / max(own.n, 1)).float()
             blank = self._loss(sae, job, 2 * len(self.ids), steps, mean)
+            tried = self._tried(sae, compared_fvu, job) if elsewhere else ()
             job.progress(steps, steps, "Checking an SAE")
         recovered = (blank - broken) / (blank - plain) if blank > plain else float("nan")
-        tried = sorted((_tried(place, sums) for place, sums in tries), key=lambda t: t.fvu)
-        return _health(slot, sae.weights, own, recovered, tuple(tried), compared_fvu)
+        return _health(slot, sae.weights, own, recovered, tried, compared_fvu)
+
+    def _tried(self, sae: Sae, fvu: float, job: Job) -> tuple[Tried, ...]:
+        """How the SAE does elsewhere, the best first; further off where it is better there."""
+        parts = self._model.parts
+        tried = self._try(sae, places_around(sae.weights, parts), job)
+        if (best := best_of(tried, fvu)) is not None:
+            moved = replace(
+                sae.weights,
+                reads=(HookPoint.parse(best.hook_name),),
+                writes=(HookPoint.parse(best.hook_out),),
+            )
+            tried += self._try(sae, places_along(moved, parts), job)
+        return tuple(sorted(tried, key=lambda place: place.fvu))
+
+    def _try(self, sae: Sae, places: Sequence[SaeWeights], job: Job) -> list[Tried]:
+        moved = [sae.placed(weights) for weights in places]
+        sums = [_Sums(_target_width(place), 0) for place in moved]
+        for ids in self.ids[:_COMPARED_TEXTS] if moved else ():
+            text, _ = self._read(ids, moved, job)
+            for place, total in zip(moved, sums, strict=True):
+                job.check()
+                self._measure(place, text, total, [place])
+        found = [_as_tried(place, total) for place, total in zip(moved, sums, strict=True)]
+        return sorted(found, key=lambda place: place.fvu)
 
     def fvu(self, slot: int, job: Job) -> float:
         """The variance unexplained alone."""
@@ -202,7 +217,9 @@ class Doctor:
             def edit(y: torch.Tensor) -> torch.Tensor | None:
                 if point in reads:
                     seen[point] = y[0].clone()
-                if point not in at or (mean is None and len(at) > 1 and point != at[-1]):
+                if (
+                    point != at[-1]
+                ):  # of several layers the last: only then is all read that it needs
                     return None
                 place = at.index(point)
                 if mean is not None:
@@ -236,69 +253,6 @@ class Doctor:
         assert total is not None
         return total.view(len(total), len(at), -1)
 
-    # ---- elsewhere
-
-    def _places(self, weights: SaeWeights) -> list[Sae]:
-        """The same SAE at the hooks around its own, and with other normalisations."""
-        if len(weights.reads) > 1 or len(weights.writes) > 1:
-            return []
-        sae = next(s for s in self._saes if s.weights is weights)
-        moved = [replace(weights, reads=(r,), writes=(w,)) for r, w in self._neighbours(weights)]
-        other = [
-            replace(weights, **change)
-            for change in (
-                {"norm": InputNorm.LAYER_NORM},
-                {"norm": InputNorm.CONSTANT_NORM_RESCALE},
-                {"norm": InputNorm.NONE},
-                {"centred": not weights.centred},
-                {"subtract_b_dec": not weights.subtract_b_dec},
-            )
-            if any(getattr(weights, name) != value for name, value in change.items())
-            and weights.d_in == weights.d_out
-        ]
-        return [sae.placed(changed) for changed in (*moved, *other)]
-
-    def _neighbours(self, weights: SaeWeights) -> list[tuple[HookPoint, HookPoint]]:
-        """Other hooks of the same width, in its layer and the ones beside it."""
-        parts, last = self._model.parts, self._model.info.n_layers - 1
-        read, write = weights.reads[0], weights.writes[0]
-        layers = [n for n in range(read.layer - 1, read.layer + 2) if 0 <= n <= last]
-        sites = [
-            site
-            for site in parts.sites()
-            if parts.width(site) == weights.d_in and site is not Site.EMBED
-        ]
-        if read == write:
-            spots = {HookPoint(layer, site) for layer in layers for site in sites}
-            spots |= {HookPoint(0, Site.EMBED)} if read.layer == 0 else set()
-            spots = {_named_once(point) for point in spots} - {_named_once(read)}
-            return [(point, point) for point in self._different(sorted(spots), read)]
-        shifted = [
-            (HookPoint(layer, read.site), HookPoint(layer, write.site))
-            for layer in layers
-            if layer != read.layer
-        ]
-        ins = self._different([HookPoint(read.layer, site) for site in sites], read)
-        outs = self._different([HookPoint(write.layer, site) for site in sites], write)
-        return [*shifted, *((point, write) for point in ins), *((read, point) for point in outs)]
-
-    def _different(self, points: Sequence[HookPoint], own: HookPoint) -> list[HookPoint]:
-        """Each place once: a model without post-norms has two names for some."""
-        taps = [self._model.parts.tap(own)]
-        different = []
-        for point in points:
-            if (tap := self._model.parts.tap(point)) not in taps:
-                taps.append(tap)
-                different.append(point)
-        return different
-
-
-def _named_once(point: HookPoint) -> HookPoint:
-    """The stream before a block is the stream after the one before."""
-    if point.site is Site.RESID_PRE and point.layer:
-        return resid_post(point.layer - 1)
-    return point
-
 
 def _target(weights: SaeWeights) -> tuple[HookPoint, ...]:
     """What an SAE is held responsible for: all that an autoencoder reads, else its own layer."""
@@ -322,7 +276,7 @@ def _part_at(sae: Sae, y: torch.Tensor, at: tuple[HookPoint, ...]) -> torch.Tens
     return torch.cat([parts[:, writes.index(point)] for point in at], -1)
 
 
-def _tried(place: Sae, sums: _Sums) -> Tried:
+def _as_tried(place: Sae, sums: _Sums) -> Tried:
     w = place.weights
     return Tried(
         hook_name=w.reads[0].name,
@@ -335,21 +289,6 @@ def _tried(place: Sae, sums: _Sums) -> Tried:
     )
 
 
-def _in_words(place: Tried, weights: SaeWeights) -> str:
-    """What is different there."""
-    parts = []
-    if (place.hook_name, place.hook_out) != (weights.reads[0].name, weights.writes[0].name):
-        same = place.hook_name == place.hook_out
-        parts.append(f"at {place.hook_name}" + ("" if same else f" → {place.hook_out}"))
-    if place.norm != weights.norm:
-        parts.append(f"with {place.norm.replace('_', ' ')} of its input")
-    if place.centred != weights.centred:
-        parts.append("with centred input" if place.centred else "without centring its input")
-    if place.subtract_b_dec != weights.subtract_b_dec:
-        parts.append(("" if place.subtract_b_dec else "not ") + "subtracting b_dec")
-    return " and ".join(parts)
-
-
 def _health(
     slot: int,
     weights: SaeWeights,
@@ -358,9 +297,8 @@ def _health(
     tried: tuple[Tried, ...],
     compared_fvu: float,
 ) -> Health:
-    most = min(_BETTER * compared_fvu, _UNUSABLE_FVU)
-    best = next((t for t in tried if t.fvu < most), None)
-    verdict, reason = _judged(weights, own, recovered, best, compared_fvu)
+    best = best_of(tried, compared_fvu)
+    verdict, reason = judged(weights, own.l0, own.fvu, recovered, best, compared_fvu)
     fired = np.maximum(own.count, 1)
     norms = torch.cat(own.norms) if own.norms else torch.zeros(1)
     return Health(
@@ -379,36 +317,4 @@ def _health(
         mean_active=(own.summed / fired).astype(np.float32),
         max_active=own.largest,
         median_norm=float(norms.median()),
-    )
-
-
-def _judged(
-    weights: SaeWeights, own: _Sums, recovered: float, best: Tried | None, compared_fvu: float
-) -> tuple[Verdict, str]:
-    if not own.n:
-        raise ScopeError("The built-in text has no token that this SAE encodes.", "Report this.")
-    if best is not None:
-        far = own.fvu > _POOR_FVU or best.fvu < compared_fvu / 2
-        verdict = Verdict.RED if far else Verdict.AMBER
-        return verdict, (
-            f"it fits better {_in_words(best, weights)}: {best.fvu:.0%} of the variance "
-            f"unexplained so, {compared_fvu:.0%} as it is"
-        )
-    if own.fvu > _UNUSABLE_FVU or recovered < _UNUSABLE_CE:
-        return Verdict.RED, (
-            f"it does not describe this model: {min(own.fvu, 99):.0%} of the variance unexplained, "
-            f"{recovered:.0%} of the loss recovered"
-        )
-    declared = weights.declared_l0
-    if declared and not declared / _L0_FACTOR <= own.l0 <= declared * _L0_FACTOR:
-        return Verdict.AMBER, (
-            f"{own.l0:.0f} features fire on a token, where {declared:.0f} are declared"
-        )
-    if own.fvu > _POOR_FVU or recovered < _POOR_CE:
-        return Verdict.AMBER, (
-            f"it describes this model poorly: {own.fvu:.0%} of the variance unexplained, "
-            f"{recovered:.0%} of the loss recovered"
-        )
-    return Verdict.GREEN, (
-        f"it fits: {own.fvu:.0%} of the variance unexplained, {recovered:.0%} of the loss recovered"
     )
