@@ -14,7 +14,7 @@ from desktop_scope.engine.types import Tried, Verdict
 _UNUSABLE_FVU, _POOR_FVU = 0.7, 0.45
 _UNUSABLE_CE, _POOR_CE = 0.3, 0.7
 _L0_FACTOR = 3.0
-_BETTER = 0.85  # another place is named when its FVU is at most this share
+_BETTER = 0.9  # another place is named when its FVU is at most this share
 
 
 def best_of(tried: Sequence[Tried], fvu: float) -> Tried | None:

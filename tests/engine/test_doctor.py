@@ -16,10 +16,10 @@ from desktop_scope.engine.worker import silent_job
 
 
 def examined(engine, layer: int, **changes) -> Health:
-    """An SAE of the pack, attached otherwise; on a quarter of the text, for the sake of time."""
+    """An SAE of the pack, attached otherwise; on a fifth of the text, for the sake of time."""
     sae = engine.saes[layer]
     doctor = Doctor(engine.model, [sae.placed(replace(sae.weights, **changes))])
-    doctor.ids = doctor.ids[:5]
+    doctor.ids = doctor.ids[:4]
     return doctor.examine(0, silent_job())
 
 
