@@ -41,6 +41,7 @@ from desktop_scope.library.room import MeasureRoom, measure_room
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
+    from desktop_scope.engine.model import LanguageModel
     from desktop_scope.evidence.catalogue import Catalogue
 
 
@@ -52,6 +53,7 @@ class Workbench:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
+        self._held: tuple[LoadModel, LanguageModel] | None = None  # outlives a change of SAEs
         self._catalogue: Catalogue | None = None
         self._question: object = None
         self._answers: dict[tuple[Intervention, ...], Generation] = {}  # to it, by run
@@ -96,10 +98,13 @@ class Workbench:
     def _load(self, request: LoadModel, job: Job) -> Loaded:
         job.progress(0, 0, "Starting the engine")
         import_torch()
-        from desktop_scope.library.opening import open_engine
+        from desktop_scope.library.opening import open_engine, same_model
 
-        self._engine = None  # two models may not fit side by side
-        self._engine = open_engine(request, job)
+        self._engine = None
+        if self._held is not None and not same_model(self._held[0], request):
+            self._held = None  # two models may not fit side by side
+        self._engine = open_engine(request, job, self._held and self._held[1])
+        self._held = (request, self._engine.model)
         return self._engine.loaded
 
     def _generate(self, request: Generate, job: Job) -> tuple[Generation, ...]:

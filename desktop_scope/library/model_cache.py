@@ -134,8 +134,19 @@ def _read_model(gguf: Path, dtype: str) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     with _readable(gguf):
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, dtype), local_files_only=True
+        model, report = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    # transformers would go on with random numbers in their place, and they would be kept.
+    if lacking := sorted(report["missing_keys"]):
+        raise ScopeError(
+            f"{gguf} lacks {len(lacking)} tensors of a {type(model).__name__}, such as "
+            f"{lacking[0]}.",
+            "Get the whole model; of one that comes in several files, all must be in one.",
         )
     # The weights are plain numbers now, but transformers still refuses to save what was GGUF.
     model.hf_quantizer = None

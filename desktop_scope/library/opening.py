@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +31,25 @@ _MOST_SAES = 400  # in one folder; more is a whole cache, dropped by mistake
 _KEPT_FREE = 0.15  # of what a device has left after the model, for activations
 
 
-def open_engine(request: LoadModel, job: Job) -> Engine:
+def same_model(one: LoadModel, other: LoadModel) -> bool:
+    """Whether two requests differ in nothing but the SAEs."""
+    return one.workspace != other.workspace and _model_of(one) == _model_of(other)
+
+
+def _model_of(request: LoadModel) -> tuple[object, ...]:
+    # Of packs the first says how its model begins a text.
+    pack = next(filter(is_pack, request.workspace.saes), None)
+    model = request.workspace.model
+    return (model, pack, request.device, request.dtype, request.spare_cores)
+
+
+def open_engine(request: LoadModel, job: Job, model: LanguageModel | None = None) -> Engine:
     """Load a model and the SAEs chosen for it.
+
+    Args:
+        request: What to open.
+        job: Told of the progress.
+        model: The request's model where it is loaded already.
 
     Raises:
         ScopeError: The model, a pack or an SAE is missing, damaged or does not fit.
@@ -39,7 +57,7 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
     """
     workspace = request.workspace
     packs = {folder: read_pack(folder) for folder in workspace.saes if is_pack(folder)}
-    model = _open_model(request, tuple(packs.values()), job)
+    model = model or _open_model(request, tuple(packs.values()), job)
     for folder, pack in packs.items():
         _check_pack(pack, folder, model)
     opened = []
@@ -47,6 +65,7 @@ def open_engine(request: LoadModel, job: Job) -> Engine:
         job.progress(0, 0, f"Opening {path.name}")
         found = _of_pack(path, packs[path]) if path in packs else _of_files(path)
         opened += list(found)
+    opened = _named_apart(opened)
     saes: list[Sae] = []
     kind = choose_dtype(request.sae_dtype, model.device)
     room = available(model.device) * (1 - _KEPT_FREE)
@@ -115,6 +134,18 @@ def _of_files(path: Path) -> Iterator[tuple[SaeWeights, float]]:
     for candidate in sae_paths(path):
         for weights in open_sae(candidate):
             yield weights, float("inf")
+
+
+def _named_apart(opened: list[tuple[SaeWeights, float]]) -> list[tuple[SaeWeights, float]]:
+    """Files in different folders may give their SAEs the same name."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for weights, outlier_norm in opened:
+        seen[weights.name] += 1
+        if (n := seen[weights.name]) > 1:
+            weights = replace(weights, name=f"{weights.name} ({n})")
+        apart.append((weights, outlier_norm))
+    return apart
 
 
 def placed(weights: SaeWeights, moved: Sequence[Placement]) -> SaeWeights:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from desktop_scope.library.recognising import Recogniser
 Partial = Callable[[Callable[[], Any]], None]
 """Called with a function that makes the Library found so far."""
 
+_SHOWN_EVERY_S = 0.5
 _DEPTH = 12  # folders below a root; below a snapshot it is counted anew
 _LEFT_OUT = (".", *hf_cache.OTHER_PREFIXES)  # beginnings of names
 
@@ -56,11 +58,13 @@ def scan(
     Raises:
         Cancelled: ``check`` said so.
     """
-    walk = _Walk(check)
+    walk, shown = _Walk(check), time.monotonic()
     for root in roots:
         for place in walk.through(_start(root)):
             progress(len(walk.seen), 0, f"Looking through {place.path}")
-            partial(walk.library)
+            if time.monotonic() - shown > _SHOWN_EVERY_S:  # it is sorted anew each time
+                partial(walk.library)
+                shown = time.monotonic()
     walk.recogniser.remember()
     return walk.library()
 

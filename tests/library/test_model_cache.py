@@ -125,6 +125,23 @@ def test_a_truncated_gguf_is_refused(
     assert leftovers(cache) == []
 
 
+def test_a_gguf_that_lacks_a_tensor_is_refused(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = gguf.GGUFWriter.add_tensor
+    lost = "blk.1.ffn_up.weight"
+    monkeypatch.setattr(
+        gguf.GGUFWriter,
+        "add_tensor",
+        lambda self, name, *args, **more: name == lost or add(self, name, *args, **more),
+    )
+    path = tmp_path / "model.gguf"
+    write_gguf(path)
+    with pytest.raises(ScopeError, match=r"lacks 1 tensors .*layers\.1\.mlp\.up_proj\.weight"):
+        ensure_model(path, sha256_of(path))
+    assert leftovers(cache) == []
+
+
 def test_a_full_disk_is_noticed_before_the_work(
     tiny_gguf: Path, tiny_sha256: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

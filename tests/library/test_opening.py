@@ -19,6 +19,7 @@ from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
 from desktop_scope.formats.converting import COMPACT, SAELENS, convert
 from desktop_scope.library.opening import open_engine, sae_paths
+from desktop_scope.workbench import Workbench
 
 TEXT = Prompt("The museum opens at nine.", chat=False)
 
@@ -183,3 +184,29 @@ def test_encoders_in_bfloat16_find_nearly_the_same(tmp_path, model):
     )
     assert not np.array_equal(ours, other)
     assert np.linalg.norm(ours - other) < 0.05 * np.linalg.norm(ours)
+
+
+def test_other_saes_are_opened_without_loading_the_model_again(tmp_path, model):
+    first, second = written(tmp_path, 0), written(tmp_path, 1)
+    bench = Workbench()
+
+    def load(saes: tuple[Path, ...], **more: object) -> object:
+        bench.handle(LoadModel(Workspace(saes, model), device="cpu", **more), silent_job())
+        return bench.engine.model
+
+    loaded = load((first,))
+    assert load((first, second)) is loaded
+    assert [info.layer for info in bench.engine.infos] == [0, 1]
+    with pytest.raises(ScopeError):
+        load((tmp_path / "missing",))
+    assert load((second,)) is loaded
+    assert load((second,), attempt=1) is not loaded  # asked for in so many words
+    assert load((first,), spare_cores=1) is not loaded
+
+
+def test_two_saes_of_the_same_name_are_told_apart(tmp_path, model):
+    for folder in ("a", "b"):
+        convert(weights(1, d_in=D_MODEL), tmp_path / folder / "same", SAELENS)
+    engine = opened((tmp_path / "a", tmp_path / "b"), model)
+    names = [info.name for info in engine.infos]
+    assert len(set(names)) == 2

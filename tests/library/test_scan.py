@@ -473,7 +473,8 @@ def test_it_stops_when_told(hub_cache):
     assert asked == 5
 
 
-def test_results_under_way_grow_to_the_whole(hub_cache):
+def test_results_under_way_grow_to_the_whole(hub_cache, monkeypatch):
+    monkeypatch.setattr("desktop_scope.library.scan._SHOWN_EVERY_S", -1)
     seen: list[Library] = []
     whole = scan([hub_cache], partial=lambda payload: seen.append(payload()))
     counts = [len(library.models) + len(library.saes) for library in seen]
