@@ -144,9 +144,9 @@ def _read_model(gguf: Path, dtype: str) -> PreTrainedModel:
     # transformers would go on with random numbers in their place, and they would be kept.
     if lacking := sorted(report["missing_keys"]):
         raise ScopeError(
-            f"{gguf} lacks {len(lacking)} tensors of a {type(model).__name__}, such as "
-            f"{lacking[0]}.",
-            "Get the whole model; of one that comes in several files, all must be in one.",
+            f"{gguf} lacks weights that a {type(model).__name__} has, such as {lacking[0]} "
+            f"({len(lacking)} in all).",
+            "Get the whole model; of one in several files, join them first.",
         )
     # The weights are plain numbers now, but transformers still refuses to save what was GGUF.
     model.hf_quantizer = None

@@ -126,19 +126,12 @@ def test_a_truncated_gguf_is_refused(
 
 
 def test_a_gguf_that_lacks_a_tensor_is_refused(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cache: Path, tiny_gguf: Path
 ) -> None:
-    add = gguf.GGUFWriter.add_tensor
-    lost = "blk.1.ffn_up.weight"
-    monkeypatch.setattr(
-        gguf.GGUFWriter,
-        "add_tensor",
-        lambda self, name, *args, **more: name == lost or add(self, name, *args, **more),
-    )
-    path = tmp_path / "model.gguf"
-    write_gguf(path)
-    with pytest.raises(ScopeError, match=r"lacks 1 tensors .*layers\.1\.mlp\.up_proj\.weight"):
-        ensure_model(path, sha256_of(path))
+    other = tmp_path / "other.gguf"
+    other.write_bytes(tiny_gguf.read_bytes().replace(b"blk.1.ffn_up", b"blk.1.ffn_xy"))
+    with pytest.raises(ScopeError, match=r"model\.layers\.1\.mlp\.up_proj\.weight \(1 in all\)"):
+        ensure_model(other, sha256_of(other))
     assert leftovers(cache) == []
 
 
