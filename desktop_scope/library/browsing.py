@@ -211,7 +211,8 @@ def _packs_of(model: ModelEntry, library: Library) -> Iterator[Attachable]:
 
 def _of_pack(pack: PackEntry) -> Attachable:
     about = f"pack with {pack.n_saes} SAEs, {pack.n_features:,} features with examples and labels"
-    return Attachable(pack.path, pack.id, about, pack=True, problem=pack.problem)
+    words = "  ·  ".join(filter(None, [about, pack.figures]))
+    return Attachable(pack.path, pack.id, words, pack=True, problem=pack.problem)
 
 
 def _described(sae: SaeEntry, reason: str) -> Attachable:

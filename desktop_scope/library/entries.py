@@ -98,13 +98,18 @@ class SaeEntry:
 
 @dataclass(frozen=True)
 class PackEntry:
-    """A model's SAEs with the evidence about their features."""
+    """A model's SAEs with the evidence about their features.
+
+    Attributes:
+        figures: How well the SAEs describe the model, as their makers measured; may be empty.
+    """
 
     id: str
     path: Path
     model: str
     n_saes: int
     n_features: int
+    figures: str = ""
     problem: str = ""
 
 

@@ -113,7 +113,8 @@ def test_what_was_read_before_it_was_stopped_is_kept():
     assert 0 < sum(known) < len(known) - 1
 
 
-def test_results_under_way_are_sent():
+def test_results_under_way_are_sent(monkeypatch):
+    monkeypatch.setattr("desktop_scope.library.scan._SHOWN_EVERY_S", -1)
     events: list[Event] = []
     whole = inventory.scan_library(ScanLibrary(), Job(1, ScanLibrary(), events.append))
     parts = [event.payload for event in events if isinstance(event, Partial)]

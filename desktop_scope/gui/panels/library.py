@@ -160,7 +160,9 @@ class LibraryPanel(Panel):
             )
         if not state.listing.saes:
             self._no_saes.set_text(_no_saes(state, bool(scan) or read))
-        found = f"{len(state.library.models)} models, {len(state.library.saes):,} autoencoders"
+        n_models, n_saes = len(state.library.models), len(state.library.saes)
+        found = f"{n_models:,} model{'s' * (n_models != 1)}, {n_saes:,} autoencoder"
+        found += "s" * (n_saes != 1)
         self._models_head.setText(f"{found} so far …" if scan else f"{found} on this machine")
         target, what = self._target(state)
         self._room.setText(_room_words(state))
