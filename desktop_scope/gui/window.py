@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -63,9 +63,9 @@ class Window(QMainWindow):
         self._palette = Palette(self)
         self._palette.chosen.connect(self._run_command)
         self._actions = self._make_menus()
+        self._docks.arrange()
         room = self.screen().availableGeometry()
         self.resize(min(_SIZE[0], room.width()), min(_SIZE[1], room.height()))
-        self._docks.arrange()
         self._arranged = settings.places is not None
         if settings.places is not None:
             self.restoreGeometry(settings.places[0])
@@ -194,7 +194,10 @@ class Window(QMainWindow):
 
     def reset_layout(self) -> None:
         """All panels back where they were at first."""
+        size = self.size()
         self._docks.arrange()
+        # On the way, docks that were not tabs yet wanted more room than the window has.
+        QTimer.singleShot(0, self, lambda: self.resize(size))
 
     def choose_folder(self) -> None:
         """Let the user open a folder."""
@@ -235,7 +238,7 @@ class Window(QMainWindow):
         super().showEvent(event)
         if not self._arranged:
             self._arranged = True
-            self._docks.arrange()
+            self.reset_layout()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember where everything was, and stop the engine."""
