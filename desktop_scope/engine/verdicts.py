@@ -6,6 +6,7 @@ unexplained and recover 80 to 99 % of the loss; one on the wrong hook is far bey
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from desktop_scope.engine.sae_weights import SaeWeights
@@ -14,7 +15,17 @@ from desktop_scope.engine.types import Tried, Verdict
 _UNUSABLE_FVU, _POOR_FVU = 0.7, 0.45
 _UNUSABLE_CE, _POOR_CE = 0.3, 0.7
 _L0_FACTOR = 3.0
+_ABSURD = 10
 _BETTER = 0.9  # another place is named when its FVU is at most this share
+
+
+def share(figure: float) -> str:
+    """In percent; what is absurdly large or small is not spelt out."""
+    if math.isnan(figure):
+        return "an unknown part"
+    if abs(figure) > _ABSURD:
+        return f"more than {_ABSURD * 100} %" if figure > 0 else f"less than −{_ABSURD * 100} %"
+    return f"{figure * 100:.0f} %"
 
 
 def best_of(tried: Sequence[Tried], fvu: float) -> Tried | None:
@@ -46,13 +57,13 @@ def judged(
         far = fvu > _POOR_FVU or best.fvu < compared_fvu / 2
         verdict = Verdict.RED if far else Verdict.AMBER
         return verdict, (
-            f"it fits better {_in_words(best, weights)}: {best.fvu:.0%} of the variance "
-            f"unexplained so, {compared_fvu:.0%} as it is"
+            f"it fits better {_in_words(best, weights)}: that leaves {share(best.fvu)} of the "
+            f"variance unexplained, this {share(compared_fvu)}"
         )
-    if fvu > _UNUSABLE_FVU or recovered < _UNUSABLE_CE:
+    if not fvu <= _UNUSABLE_FVU or recovered < _UNUSABLE_CE:
         return Verdict.RED, (
-            f"it does not describe this model: {min(fvu, 99):.0%} of the variance unexplained, "
-            f"{recovered:.0%} of the loss recovered"
+            f"it does not describe this model: {share(fvu)} of the variance unexplained, "
+            f"{share(recovered)} of the loss recovered"
         )
     declared = weights.declared_l0
     if declared and not declared / _L0_FACTOR <= l0 <= declared * _L0_FACTOR:
@@ -61,11 +72,12 @@ def judged(
         )
     if fvu > _POOR_FVU or recovered < _POOR_CE:
         return Verdict.AMBER, (
-            f"it describes this model poorly: {fvu:.0%} of the variance unexplained, "
-            f"{recovered:.0%} of the loss recovered"
+            f"it describes this model poorly: {share(fvu)} of the variance unexplained, "
+            f"{share(recovered)} of the loss recovered"
         )
     return Verdict.GREEN, (
-        f"it fits: {fvu:.0%} of the variance unexplained, {recovered:.0%} of the loss recovered"
+        f"it fits: {share(fvu)} of the variance unexplained, "
+        f"{share(recovered)} of the loss recovered"
     )
 
 
