@@ -6,13 +6,16 @@
   survives when what the SAE writes is replaced by its reconstruction; 0 is as bad as replacing it
   by its mean. The field also uses zero instead of the mean, which gives higher figures.
 
-Tokens that the SAE does not encode are left as they are and not counted.
+Tokens that the SAE does not encode are left as they are and not counted, nor are outliers: a few
+tokens whose activations are many times longer than the others' would decide the sums alone.
 """
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -26,19 +29,12 @@ from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.places import places_along, places_around
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.sae_weights import SaeWeights
-from desktop_scope.engine.types import Bools, Health, Tried
+from desktop_scope.engine.types import Health, Tried
 from desktop_scope.engine.verdicts import best_of, judged
 from desktop_scope.engine.worker import Job
 
+_OUTLIER = 5  # times the median length
 _COMPARED_TEXTS = 6  # for trying other places, where only the order matters
-
-
-@dataclass(frozen=True, eq=False)
-class _Text:
-    """One text after a forward pass."""
-
-    kept: tracing.Activations
-    masked: Bools
 
 
 class _Sums:
@@ -91,16 +87,16 @@ class Doctor:
         Raises:
             Cancelled: The job was.
         """
-        sae = self._saes[slot]
         steps = 3 * len(self.ids)
         with torch.inference_mode():
+            (sae,) = self._without_outliers([self._saes[slot]], job)
             own, plain = _Sums(_target_width(sae), sae.d_sae), 0.0
             compared_fvu = 0.0
             for n, ids in enumerate(self.ids):
                 job.progress(n, steps, "Checking an SAE")
-                text, loss = self._read(ids, [sae], job)
-                plain += loss
-                self._measure(sae, text, own, self._members(sae))
+                kept = self._read(ids, [sae], job)
+                plain += self._loss_of(kept.hidden, ids)
+                self._measure(sae, kept, own, self._members(sae))
                 if n < _COMPARED_TEXTS:
                     compared_fvu = own.fvu
             broken = self._loss(sae, job, len(self.ids), steps)
@@ -125,34 +121,44 @@ class Doctor:
         return tuple(sorted(tried, key=lambda place: place.fvu))
 
     def _try(self, sae: Sae, places: Sequence[SaeWeights], job: Job) -> list[Tried]:
-        moved = [sae.placed(weights) for weights in places]
+        moved = self._without_outliers([sae.placed(weights) for weights in places], job)
         sums = [_Sums(_target_width(place), 0) for place in moved]
         for ids in self.ids[:_COMPARED_TEXTS] if moved else ():
-            text, _ = self._read(ids, moved, job)
+            kept = self._read(ids, moved, job)
             for place, total in zip(moved, sums, strict=True):
                 job.check()
-                self._measure(place, text, total, [place])
+                self._measure(place, kept, total, [place])
         found = [_as_tried(place, total) for place, total in zip(moved, sums, strict=True)]
         return sorted(found, key=lambda place: place.fvu)
 
     def fvu(self, slot: int, job: Job) -> float:
         """The variance unexplained alone."""
-        sae = self._saes[slot]
-        own = _Sums(_target_width(sae), sae.d_sae)
         with torch.inference_mode():
+            (sae,) = self._without_outliers([self._saes[slot]], job)
+            own = _Sums(_target_width(sae), sae.d_sae)
             for n, ids in enumerate(self.ids):
                 job.progress(n, len(self.ids), "Measuring the variance unexplained")
-                text, _ = self._read(ids, [sae], job)
-                self._measure(sae, text, own, self._members(sae))
+                self._measure(sae, self._read(ids, [sae], job), own, self._members(sae))
         return own.fvu
 
-    def _read(self, ids: torch.Tensor, saes: Sequence[Sae], job: Job) -> tuple[_Text, float]:
-        """A text's activations for some SAEs, and the summed loss of its tokens."""
+    def _without_outliers(self, saes: Sequence[Sae], job: Job) -> list[Sae]:
+        """The SAEs, each encoding only what is of usual length where it reads."""
+        limited = []
+        kept = self._read(self.ids[0], saes, job) if saes else None
+        for sae in saes:
+            assert kept is not None
+            norms = kept.read_by(sae)[sae.weights.skip_positions :].float().norm(dim=-1)
+            other = copy.copy(sae)
+            usual = float(norms.median()) if len(norms) else math.inf
+            other.outlier_norm = min(sae.outlier_norm, _OUTLIER * usual)
+            limited.append(other)
+        return limited
+
+    def _read(self, ids: torch.Tensor, saes: Sequence[Sae], job: Job) -> tracing.Activations:
+        """A text's activations where some SAEs read and write."""
         points = {p for s in saes for p in (*s.weights.reads, *s.weights.writes)}
         points |= {p for s in self._members(saes[0]) for p in s.weights.reads}
-        kept = tracing.run(self._model, ids, sorted(points), job)
-        masked = tracing.own_mask(saes[0], tracing.mask_of([saes[0]], kept))
-        return _Text(kept, masked), self._loss_of(kept.hidden, ids)
+        return tracing.run(self._model, ids, sorted(points), job)
 
     def _loss_of(self, hidden: torch.Tensor, ids: torch.Tensor) -> float:
         logits = self._model.logits(hidden[:-1])
@@ -163,33 +169,39 @@ class Doctor:
         weights = sae.weights
         if not weights.group:
             return [sae]
-        at = _target(weights)
+        (at,) = _target(weights)[:1]
         return [
-            s for s in self._saes
-            if s.weights.group == weights.group and at[0] in s.weights.writes
-        ]  # fmt: skip
+            s
+            for s in self._saes
+            if s.weights.group == weights.group
+            and at in s.weights.writes
+            and not at < s.weights.reads[0]  # what is read later cannot have written there
+        ]
 
-    def _measure(self, sae: Sae, text: _Text, sums: _Sums, members: Sequence[Sae]) -> None:
-        kept = torch.from_numpy(np.flatnonzero(~text.masked))
+    def _measure(
+        self, sae: Sae, kept: tracing.Activations, sums: _Sums, members: Sequence[Sae]
+    ) -> None:
+        masked = tracing.own_mask(sae, tracing.mask_of([sae], kept))
+        rows = torch.from_numpy(np.flatnonzero(~masked))
         at = _target(sae.weights)
-        y = text.kept.side_by_side(at).float()[kept.to(self._model.device)]
+        y = kept.side_by_side(at).float()[rows.to(self._model.device)]
         guess = torch.zeros_like(y)
         for member in members:
-            x = text.kept.read_by(member).to(member.device)
-            acts = member.encode(x, text.masked)
+            x = kept.read_by(member).to(member.device)
+            acts = member.encode(x, masked)
             part = _part_at(member, member.decode(acts, x), at)
-            guess += part[kept.to(part.device)].to(guess.device)
-            if member is sae:
+            guess += part[rows.to(part.device)].to(guess.device)
+            if member.weights is sae.weights:
                 sums.active += len(acts.indices)
                 if len(sums.count):
                     np.add.at(sums.count, acts.indices, 1)
                     np.add.at(sums.summed, acts.indices, acts.values)
                     np.maximum.at(sums.largest, acts.indices, acts.values)
-        sums.n += len(kept)
+        sums.n += len(rows)
         sums.wrong += float((y - guess).double().square().sum())
         sums.squares += float(y.double().square().sum())
         sums.total += y.double().sum(0).cpu()
-        sums.norms.append(text.kept.read_by(sae).float().norm(dim=-1)[kept].cpu())
+        sums.norms.append(kept.read_by(sae).float().norm(dim=-1)[rows.to(y.device)].cpu())
 
     def _loss(
         self, sae: Sae, job: Job, done: int, steps: int, mean: torch.Tensor | None = None
@@ -217,9 +229,7 @@ class Doctor:
             def edit(y: torch.Tensor) -> torch.Tensor | None:
                 if point in reads:
                     seen[point] = y[0].clone()
-                if (
-                    point != at[-1]
-                ):  # of several layers the last: only then is all read that it needs
+                if point != at[-1]:  # of several the last: only then is all read that it needs
                     return None
                 place = at.index(point)
                 if mean is not None:
@@ -231,9 +241,8 @@ class Doctor:
                 if sae.outlier_norm < float("inf"):
                     x = torch.cat([seen[p] for p in sae.weights.reads], -1)
                     masked |= x.float().norm(dim=-1) > sae.outlier_norm
-                return torch.where(masked[:, None], y[0].float(), guess.to(y.device)).to(y.dtype)[
-                    None
-                ]
+                kept = torch.where(masked[:, None], y[0].float(), guess.to(y.device))
+                return kept.to(y.dtype)[None]
 
             return edit
 

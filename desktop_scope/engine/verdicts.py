@@ -76,7 +76,7 @@ def judged(
             f"{share(recovered)} of the loss recovered"
         )
     return Verdict.GREEN, (
-        f"it fits: {share(fvu)} of the variance unexplained, "
+        f"{share(fvu)} of the variance unexplained, "
         f"{share(recovered)} of the loss recovered"
     )
 

@@ -23,7 +23,7 @@ from desktop_scope.engine.requests import (
     TracePrompt,
     Workspace,
 )
-from desktop_scope.engine.types import Generation, Health, Loaded, Trace
+from desktop_scope.engine.types import FeatureId, Generation, Health, Loaded, SaeInfo, Trace
 from desktop_scope.engine.worker import Done, Event, Failed, Partial, Progress
 from desktop_scope.evidence.requests import (
     FollowFeature,
@@ -207,9 +207,32 @@ def _with_way_back(state: AppState, job: JobStatus, message: Message) -> Message
     return replace(message, action="Open again what was open before", workspace=state.last)
 
 
-def _loaded(state: AppState, loaded: Loaded) -> AppState:
+def _still_there(state: AppState, saes: tuple[SaeInfo, ...]) -> AppState:
+    """The state without features that none of these SAEs has."""
+
+    def there(feature: FeatureId | None) -> bool:
+        return feature is not None and (
+            feature.sae < len(saes) and feature.index < saes[feature.sae].d_sae
+        )
+
+    selection = state.selection
+    if not there(selection.feature):
+        selection = replace(selection, feature=None)
     return replace(
         state,
+        selection=selection,
+        pins=tuple(pin for pin in state.pins if there(pin.feature)),
+        rack=tuple(dial for dial in state.rack if there(dial.feature)),
+        back=tuple(s for s in state.back if s.feature is None or there(s.feature)),
+        forward=tuple(s for s in state.forward if s.feature is None or there(s.feature)),
+        card=state.card if state.card and there(state.card.feature) else None,
+        path=None,
+    )
+
+
+def _loaded(state: AppState, loaded: Loaded) -> AppState:
+    return replace(
+        _still_there(state, loaded.saes),
         model=loaded.model,
         saes=loaded.saes,
         last=state.workspace,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from desktop_scope import paths
 from desktop_scope.engine.devices import choose_dtype
 from desktop_scope.engine.engine import Engine, check_fit
 from desktop_scope.engine.hook_points import HookPoint, resid_post
@@ -99,7 +100,9 @@ def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> Langua
         name = name_of(path)
         digest = sha256_of(path, job.progress, job.check)
         folder = ensure_model(path, digest, job.progress, job.check)
-    first = own.token_mask.raw_first_token if own is not None and name == own.model.id else None
+    # The demo model's tokenizer names another first token than the one it is used to.
+    known = (own, read_pack(paths.demo_pack()))
+    first = next((p.token_mask.raw_first_token for p in known if p and p.model.id == name), None)
     return load_model(folder, name, job, request.device, request.dtype, request.spare_cores, first)
 
 

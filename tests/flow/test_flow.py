@@ -17,7 +17,7 @@ from desktop_scope.engine.requests import (
     TracePrompt,
     Workspace,
 )
-from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt
+from desktop_scope.engine.types import FeatureId, Intervention, Loaded, Mode, Prompt
 from desktop_scope.engine.worker import Done, Failed, Partial, Progress, Stopped
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.requests import (
@@ -349,3 +349,19 @@ def test_a_chats_template_is_left_out_unless_asked_for():
     hidden = shown_tokens(chat, show_template=False).tolist()
     assert hidden == [i for i in range(chat.n_tokens) if chat.own[i] or i >= chat.n_prompt]
     assert shown_tokens(raw, show_template=False).tolist() == list(range(raw.n_tokens))
+
+
+def test_what_other_saes_do_not_have_is_let_go(desk):
+    for feature in (DOG, FeatureId(0, 5)):
+        desk.act(actions.toggle_pin, feature, LABEL, 40.0)
+        desk.act(actions.add_dial, feature, LABEL, 40.0)
+    desk.act(actions.select, feature=DOG)
+    job = desk.state
+    desk.act(actions.load_again)
+    (load,) = (j for j in desk.state.jobs if j.kind == "load")
+    fewer = Loaded(job.model, job.saes[:1])
+    desk.deliver(Done(load.ticket, desk.requests[load.ticket], fewer))
+    assert desk.state.selection.feature is None
+    assert [pin.feature for pin in desk.state.pins] == [FeatureId(0, 5)]
+    assert [dial.feature for dial in desk.state.rack] == [FeatureId(0, 5)]
+    assert all(s.feature is None or s.feature.sae < 1 for s in desk.state.back)
