@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from desktop_scope.cli import (
     bench,
     demo,
     feature,
+    index,
     listing,
     sae,
     screenshot,
@@ -26,7 +28,7 @@ from desktop_scope.cli import (
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 
-VERBS = (demo, listing, sae, trace, feature, search, steer, screenshot, bench)
+VERBS = (demo, listing, sae, index, trace, feature, search, steer, screenshot, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     if isinstance(result, int):
         return result
-    print(json.dumps(result, ensure_ascii=False) if options.json else options.table(result))
+    try:
+        print(json.dumps(result, ensure_ascii=False) if options.json else options.table(result))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -1,7 +1,7 @@
-"""How features are written for people: ``17/3988``, or ``mlp_out:17/3988`` where a layer has more.
+"""How features are written for people: ``17/3988``, or ``mlp_out:17/3988`` where sites differ.
 
-Several SAEs at one layer are told apart by what differs: the site first, then the width, then the
-number of features that are active on a token, then their order.
+Several SAEs at one site are told apart by what differs: the width first, then the number of
+features that are active on a token, then their order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _NAME = re.compile(r"(?:(?P<id>[^:/]+):)?(?P<layer>\d{1,6})/(?P<index>\d{1,9})")
 def infos_of(saes: Sequence[SaeWeights]) -> tuple[SaeInfo, ...]:
     """What is to be said of each SAE, with ids that tell them apart."""
     infos = [_info(weights) for weights in saes]
-    for part in (_site, _width, _l0):
+    if len({_site(info) for info in infos}) > 1:
+        infos = [replace(info, id=_site(info)) for info in infos]
+    for part in (_width, _l0):
         infos = _told_apart(infos, part)
     shared, seen = Counter(info.place for info in infos), Counter[str]()
     for n, info in enumerate(infos):

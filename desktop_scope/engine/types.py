@@ -177,7 +177,7 @@ class SaeInfo:
     """One open SAE, in words and numbers for people.
 
     Attributes:
-        id: Tells it from others of its layer, such as ``mlp_out-65k``; empty when it is alone.
+        id: Tells it from others, such as ``mlp_out-65k``; empty when its layer says enough.
         hook_name: What it reads; of several hooks, the first.
         hook_out: What it reconstructs; of several hooks, the first.
         prefixes: Nested widths (Matryoshka).
@@ -197,7 +197,7 @@ class SaeInfo:
 
     @property
     def place(self) -> str:
-        """``17``, or ``mlp_out:17`` where a layer has several."""
+        """``17``, or ``mlp_out:17`` where there are SAEs of several sites."""
         return f"{self.id}:{self.layer}" if self.id else str(self.layer)
 
 

@@ -30,5 +30,5 @@ def known_name(path: Path) -> str:
 def name_of(path: Path) -> str:
     """Hugging Face id where it is known, else the name of the folder or file."""
     around = hf_cache.snapshot_around(path)
-    own = path.stem if path.suffix == ".gguf" else path.name
+    own = path.stem if path.suffix.lower() == ".gguf" else path.name
     return known_name(path) or (around[0] if around else own)

@@ -91,7 +91,7 @@ def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> Langua
     path = workspace.model
     if path is None:
         name, folder = own.model.id, model_of(own, job.progress, job.check)
-    elif path.suffix != ".gguf":
+    elif path.suffix.lower() != ".gguf":
         name, folder = name_of(path), path
     elif own is not None:  # beside a pack it must be the pack's model: its SHA-256 is checked
         name = own.model.id

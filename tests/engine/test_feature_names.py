@@ -47,7 +47,8 @@ def test_saes_of_one_layer_are_told_apart_by_what_differs():
     )
     places = [info.place for info in infos]
     assert places == [
-        "resid_post:2", "mlp_out-2k:2", "mlp_out-4k:2", "3", "l0_20:4", "l0_80:4", "1:5", "2:5",
+        "resid_post:2", "mlp_out-2k:2", "mlp_out-4k:2", "resid_post:3", "resid_post-l0_20:4",
+        "resid_post-l0_80:4", "resid_post-1:5", "resid_post-2:5",
     ]  # fmt: skip
     for slot in range(len(infos)):
         feature = FeatureId(slot, 7)
