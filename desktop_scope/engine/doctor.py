@@ -69,6 +69,7 @@ class Doctor:
     def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
         self._model = model
         self._saes = saes
+        self._plain: dict[int, float] = {}  # the model's own loss, by text
         text = (paths.resources() / "check_text.txt").read_text("utf-8")
         self.ids = [
             torch.tensor([model.encode_within(part)], device=model.device)
@@ -95,14 +96,18 @@ class Doctor:
             for n, ids in enumerate(self.ids):
                 job.progress(n, steps, "Checking an SAE")
                 kept = self._read(ids, [sae], job)
-                plain += self._loss_of(kept.hidden, ids)
+                if n not in self._plain:
+                    self._plain[n] = self._loss_of(kept.hidden, ids)
+                plain += self._plain[n]
                 self._measure(sae, kept, own, self._members(sae))
                 if n < _COMPARED_TEXTS:
                     compared_fvu = own.fvu
             broken = self._loss(sae, job, len(self.ids), steps)
             mean = (own.total / max(own.n, 1)).float()
             blank = self._loss(sae, job, 2 * len(self.ids), steps, mean)
-            tried = self._tried(sae, compared_fvu, job) if elsewhere else ()
+            # What is an outlier here may be usual there.
+            anew = self._saes[slot]
+            tried = self._tried(anew, compared_fvu, job) if elsewhere else ()
             job.progress(steps, steps, "Checking an SAE")
         recovered = (blank - broken) / (blank - plain) if blank > plain else float("nan")
         return _health(slot, sae.weights, own, recovered, tried, compared_fvu)
