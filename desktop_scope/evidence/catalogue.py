@@ -19,6 +19,7 @@ from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import LabelBook
+from desktop_scope.evidence.own import own_evidence
 from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import (
@@ -50,6 +51,7 @@ class Catalogue:
     Args:
         evidence: By SAE, in the engine's order.
         books: The labels of every open pack, with the place among the SAEs of each of its layers.
+        notes: What the user should know about how the evidence was opened.
     """
 
     def __init__(
@@ -57,10 +59,12 @@ class Catalogue:
         engine: Engine,
         evidence: Sequence[SaeEvidence],
         books: Sequence[tuple[LabelBook, Sequence[int]]] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         self._engine = engine
         self._evidence = list(evidence)
         self._books = books
+        self._notes = (*notes, *(note for book, _ in books for note in book.notes))
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
 
@@ -72,7 +76,7 @@ class Catalogue:
             ScopeError: The evidence is missing, damaged, or not for this model.
             Cancelled: The job was.
         """
-        evidence: list[SaeEvidence] = [SampleEvidence(sae.d_sae) for sae in engine.saes]
+        evidence: dict[int, SaeEvidence] = {}
         books = []
         for folder in workspace.saes:
             if not is_pack(folder):
@@ -90,12 +94,21 @@ class Catalogue:
             for layer, (slot, norm) in enumerate(zip(slots, norms, strict=True)):
                 evidence[slot] = PackEvidence(store, book, layer, norm)
             books.append((book, slots))
-        return cls(engine, evidence, books)
+        notes = []
+        for slot, sae in enumerate(engine.saes):
+            if slot not in evidence:
+                job.progress(0, 0, "Opening the evidence")
+                evidence[slot] = SampleEvidence(sae.d_sae)
+                try:
+                    evidence[slot] = own_evidence(sae.weights, engine.model) or evidence[slot]
+                except ScopeError as error:  # damaged: the SAE can be used without
+                    notes.append(str(error))
+        return cls(engine, [evidence[slot] for slot in range(len(engine.saes))], books, notes)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""
         maxima = tuple(evidence.max_active for evidence in self._evidence)
-        return Opened(maxima, tuple(note for book, _ in self._books for note in book.notes))
+        return Opened(maxima, self._notes)
 
     def label(self, feature: FeatureId) -> Label:
         """A feature's label.

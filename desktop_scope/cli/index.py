@@ -1,0 +1,79 @@
+"""``index``: gathers evidence about the features of any SAEs from text."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from desktop_scope.cli.common import add_model_arguments, open_workbench, terminal_job
+from desktop_scope.errors import ScopeError
+
+NAME = "index"
+HELP = "Gather evidence about the features of SAEs from text; goes on where it was interrupted."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    parser.add_argument(
+        "--corpus",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="files or folders of .txt, .md or .jsonl (field “text”)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the evidence goes; by default where the app finds it again",
+    )
+    parser.add_argument(
+        "--most-tokens", type=int, metavar="N", help="stop after so many; all by default"
+    )
+    add_model_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Gather the evidence."""
+    if options.most_tokens is not None and options.most_tokens < 1:
+        raise ScopeError("--most-tokens must be at least 1.", "Try --most-tokens 1000000.")
+    engine = open_workbench(options, evidence=False).engine
+    if not engine.saes:
+        raise ScopeError("No SAE is open.", "Name one: --saes PATH.")
+    from desktop_scope.evidence.building.builder import build
+    from desktop_scope.evidence.building.corpus import default_corpus, text_corpus
+
+    job = terminal_job()
+    if options.corpus:
+        corpus, note = text_corpus(options.corpus, engine.model, job), ""
+    else:
+        corpus, note = default_corpus(engine.model)
+    built = build(engine, corpus, job, options.out, options.most_tokens)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    return {
+        "features": built.features,
+        "tokens": built.tokens,
+        "seconds": built.seconds,
+        "labelled": 0,
+        "folders": [str(folder) for folder in built.folders],
+        "notes": [note] if note else [],
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """For people."""
+    folders = result["folders"]
+    where = (
+        folders[0] if len(folders) == 1 else f"{len(folders)} folders of {Path(folders[0]).parent}"
+    )
+    lines = [
+        f"Evidence about {result['features']:,} features from {result['tokens']:,} tokens in "
+        f"{result['seconds']:.0f} s, in {where}.",
+        *result["notes"],
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,163 @@
+"""The state of a run on disk, whole at any moment: what kill -9 leaves is the last one saved."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from desktop_scope.evidence.building.gather import Gathered
+
+Array = NDArray[Any]
+
+_TYPES = {"u1": "U8", "i4": "I32", "i8": "I64", "f4": "F32", "f8": "F64"}
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Array], about: Mapping[str, str]) -> None:
+    """Write a safetensors file that is either whole or not there, without copying the arrays."""
+    header: dict[str, Any] = {"__metadata__": dict(about)}
+    end = 0
+    ordered = sorted(arrays.items(), key=lambda item: -item[1].itemsize)  # keeps them aligned
+    for name, array in ordered:
+        start, end = end, end + array.nbytes
+        kind = _TYPES[array.dtype.str[1:]]
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, array in ordered:
+            if array.nbytes:
+                file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+class Progress(msgspec.Struct):
+    """How far a run has come.
+
+    Attributes:
+        document: The document that the last row was of.
+        rows: How many of its rows are done.
+        positions: Tokens of all rows done.
+        n_rows: How many those are.
+        share: Of the corpus.
+        seconds: That it took, interruptions left out.
+    """
+
+    document: int = 0
+    rows: int = 0
+    positions: int = 0
+    n_rows: int = 0
+    share: float = 0.0
+    seconds: float = 0.0
+
+
+class Checkpoint:
+    """A folder with the state of one run and the tokens that it has read.
+
+    Args:
+        folder: Its own; nobody else writes there.
+        gathered: By SAE; filled with what was saved, if anything was.
+    """
+
+    def __init__(self, folder: Path, gathered: list[Gathered]) -> None:
+        self._folder, self._gathered = folder, gathered
+        self._state = folder / "state.safetensors"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.progress = self._load()
+        self._tokens = self._open("tokens.i32", self.progress.positions)
+        self._lengths = self._open("lengths.i32", self.progress.n_rows)
+
+    def _load(self) -> Progress:
+        """The state that was saved; a damaged one is none."""
+        try:
+            with safe_open(self._state, framework="numpy") as file:
+                progress = msgspec.json.decode(file.metadata()["progress"], type=Progress)
+                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            into = self._arrays()
+            alike = all(
+                name in saved and saved[name].shape == a.shape and saved[name].dtype == a.dtype
+                for name, a in into.items()
+            )
+            there = all(
+                (self._folder / name).stat().st_size >= 4 * size
+                for name, size in (
+                    ("tokens.i32", progress.positions),
+                    ("lengths.i32", progress.n_rows),
+                )
+            )
+        except (OSError, SafetensorError, KeyError, TypeError, msgspec.DecodeError):
+            return Progress()
+        if not (alike and there):
+            return Progress()
+        for name, array in into.items():
+            array[...] = saved[name]
+        return progress
+
+    def _arrays(self) -> dict[str, Array]:
+        return {
+            f"{slot}.{name}": array
+            for slot, gathered in enumerate(self._gathered)
+            for name, array in gathered.arrays().items()
+        }
+
+    def _open(self, name: str, size: int) -> Any:
+        """A file of numbers to append to, cut to what the state knows of."""
+        path = self._folder / name
+        path.touch()
+        os.truncate(path, 4 * size)
+        return path.open("ab")
+
+    def append(self, rows: list[NDArray[np.int32]]) -> None:
+        """Take down the tokens of rows; they count from the next save on."""
+        for row in rows:
+            self._tokens.write(row.astype("<i4").data)
+        self._lengths.write(np.array([len(row) for row in rows], "<i4").data)
+        self.progress.positions += sum(map(len, rows))
+        self.progress.n_rows += len(rows)
+
+    def save(self) -> None:
+        """Keep the state as it is now."""
+        for file in (self._tokens, self._lengths):
+            file.flush()
+            os.fsync(file.fileno())
+        about = {"progress": msgspec.json.encode(self.progress).decode()}
+        save_arrays(self._state, self._arrays(), about)
+
+    def corpus(self) -> dict[str, Array]:
+        """All tokens read, mapped: ``tokens`` [P], and where rows start in them [R + 1]."""
+        self._tokens.flush()
+        self._lengths.flush()
+        lengths = np.fromfile(self._folder / "lengths.i32", "<i4")
+        tokens = np.memmap(self._folder / "tokens.i32", "<i4", mode="r")
+        return {"tokens": tokens, "row_start": np.append(0, np.cumsum(lengths, dtype=np.int64))}
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._tokens.close()
+        self._lengths.close()
+
+    def remove(self) -> None:
+        """The run is done: nothing is to be resumed."""
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def minutes(seconds: float) -> str:
+    """A duration, for people."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,255 @@
+"""What is gathered about the features of one SAE, in memory that does not grow with the text.
+
+Shapes: N features, P tokens of a block, E activations there. Everything follows from the corpus and
+its division into blocks alone, so an interrupted run comes to the same numbers. Exact: counts,
+sums, maxima, histogram, strongest examples. The mid-range examples are a sample, keyed by a hash of
+feature and position. Of tokens, a feature keeps the N_TOKENS with the largest sums; one that falls
+out starts anew when it returns, so with more tokens than that a share may be too small, never too
+large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desktop_scope.engine.types import Floats, Ints
+from desktop_scope.evidence.store import BIN_EDGES, N_BINS, N_TOP, WINDOW, WINDOW_LEFT
+
+Longs = NDArray[np.int64]
+Records = NDArray[np.void]
+
+MID_LOW, MID_HIGH = 0.2, 0.6  # of the maximum: where the mid-range examples lie
+N_TOKENS = 32
+_N_MID = 3  # kept per strength bin
+
+# Strength bins are half octaves. Only those from 0.2 of the maximum up can matter in the end: a
+# ring of six holds them, since what is six bins lower is less than 2^-2.5 = 0.18 as strong.
+_RING = 6
+
+# One example. The window holds activations as shares of the strongest in it, 255 being all.
+_RECORD = np.dtype(
+    [
+        ("value", "<f4"),  # 0: no example
+        ("scale", "<f4"),  # what 255 of the window stands for; 0: not looked up yet
+        ("position", "<i8"),  # in the corpus
+        ("key", "<u8"),  # the document of a strongest example, the hash of a mid-range one
+        ("window", "u1", (WINDOW,)),
+    ]
+)
+
+_NORMS_PER_OCTAVE = 64  # gives the median to about 1 %
+_NORM_OCTAVES = 20  # either side of 1
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A few rows of the corpus as one SAE sees them.
+
+    Attributes:
+        first: The corpus position of the first token.
+        tokens: Token ids, [P].
+        row: The row that each token is in, [P].
+        document: The document that each token is in, [P].
+        at: The token of every activation, ascending, [E].
+        feature: Its feature, ascending within a token, [E].
+        value: How strong, all > 0, [E].
+        norms: Length of what the SAE read, of every token that counts.
+    """
+
+    first: int
+    tokens: Ints
+    row: Ints
+    document: Longs
+    at: Longs
+    feature: Longs
+    value: Floats
+    norms: Floats
+
+
+class Gathered:
+    """The evidence about one SAE's N features so far."""
+
+    def __init__(self, n_features: int) -> None:
+        n = n_features
+        self.n_tokens = np.zeros(1, np.int64)
+        self.norms = np.zeros(2 * _NORM_OCTAVES * _NORMS_PER_OCTAVE, np.int64)
+        self.count = np.zeros(n, np.int64)
+        self.total = np.zeros(n, np.float64)
+        self.largest = np.zeros(n, np.float32)
+        self.hist = np.zeros((n, N_BINS), np.int64)
+        self.top = np.zeros((n, N_TOP), _RECORD)
+        self.mid = np.zeros((n * _RING, _N_MID), _RECORD)
+        self.token = np.zeros((n, N_TOKENS), np.int32)
+        self.token_total = np.zeros((n, N_TOKENS), np.float64)
+
+    def arrays(self) -> dict[str, NDArray]:  # type: ignore[type-arg]
+        """All there is, by name: what a checkpoint keeps. Writing into them changes this."""
+        return {
+            name: array.view(np.uint8) if array.dtype == _RECORD else array
+            for name, array in vars(self).items()
+        }
+
+    @property
+    def median_norm(self) -> float:
+        """Median length of what the SAE reads, to about 1 %; nan before there is any."""
+        if not self.norms.any():
+            return float("nan")
+        half = int(np.searchsorted(np.cumsum(self.norms), self.norms.sum() / 2))
+        return float(2.0 ** ((half + 0.5) / _NORMS_PER_OCTAVE - _NORM_OCTAVES))
+
+    def mid_range(self) -> Records:
+        """The candidates for mid-range examples, [N, 18]; those with value 0 are none."""
+        return self.mid.reshape(len(self.count), -1)
+
+    def add(self, block: Block) -> None:
+        """Take in a block."""
+        n, feature, value = len(self.count), block.feature, block.value
+        self.n_tokens += len(block.norms)
+        octave = np.log2(np.maximum(block.norms, np.float32(1e-30))) + _NORM_OCTAVES
+        place = (octave * _NORMS_PER_OCTAVE).astype(np.int64).clip(0, len(self.norms) - 1)
+        self.norms += np.bincount(place, minlength=len(self.norms))
+        self.count += np.bincount(feature, minlength=n)
+        self.total += np.bincount(feature, value, minlength=n)
+        np.maximum.at(self.largest, feature, value)
+        bins = (np.searchsorted(BIN_EDGES, value, side="right") - 1).clip(0, N_BINS - 1)
+        self.hist += np.bincount(feature * N_BINS + bins, minlength=n * N_BINS).reshape(n, -1)
+        self._add_tokens(block)
+        self._add_strongest(block)
+        self._add_mid_range(block)
+
+    # ---- tokens
+
+    def _add_tokens(self, block: Block) -> None:
+        pair = block.feature << 32 | block.tokens[block.at]
+        pairs, inverse = np.unique(pair, return_inverse=True)
+        sums = np.bincount(inverse, block.value, minlength=len(pairs))
+        touched = np.unique(pairs >> 32)
+        old = (touched[:, None] << 32 | self.token[touched]).reshape(-1)
+        old_sums = self.token_total[touched].reshape(-1)
+        there = old_sums > 0
+        pairs, inverse = np.unique(np.concatenate([old[there], pairs]), return_inverse=True)
+        sums = np.bincount(inverse, np.concatenate([old_sums[there], sums]))
+        order = np.lexsort((pairs, -sums, pairs >> 32))
+        group = pairs[order] >> 32
+        rank = _ranks(group)
+        order, group, rank = order[rank < N_TOKENS], group[rank < N_TOKENS], rank[rank < N_TOKENS]
+        self.token[touched], self.token_total[touched] = 0, 0
+        self.token[group, rank] = (pairs[order] & 0xFFFFFFFF).astype(np.int32)
+        self.token_total[group, rank] = sums[order]
+
+    # ---- examples
+
+    def _add_strongest(self, block: Block) -> None:
+        """The N_TOP strongest, at most one per document; of equals the first."""
+        hopeful = np.flatnonzero(block.value > self.top["value"][block.feature, -1])
+        new = _records(block, hopeful)
+        new["key"] = block.document[block.at[hopeful]]
+        group, records, touched = _joined(self.top, block.feature[hopeful], new)
+        order = np.lexsort((records["position"], -records["value"], records["key"], group))
+        document = records["key"][order]
+        another = np.ones(len(order), bool)
+        another[1:] = (np.diff(group[order]) != 0) | (document[1:] != document[:-1])
+        order = order[another]
+        group, records = group[order], records[order]
+        order = np.lexsort((records["position"], -records["value"], group))
+        _put(self.top, touched, group[order], records[order])
+        self._look_up(self.top, touched, touched, block)
+
+    def _add_mid_range(self, block: Block) -> None:
+        """Of each strength bin that may end up in the middle, those with the smallest hashes."""
+        bins = _strength_bin(block.value)
+        slot = block.feature * _RING + bins % _RING
+        key = _hash(block.feature, block.first + block.at)
+        worst = self.mid[:, -1]
+        full = worst["value"] > 0
+        held = np.where(self.mid["value"][:, 0] > 0, _strength_bin(self.mid["value"][:, 0]), -9999)
+        better = ~full[slot] | (key < worst["key"][slot])
+        hopeful = np.flatnonzero((bins > held[slot]) | ((bins == held[slot]) & better))
+        new = _records(block, hopeful)
+        new["key"] = key[hopeful]
+        group, records, touched = _joined(self.mid, slot[hopeful], new)
+        bins = _strength_bin(records["value"])
+        order = np.lexsort((records["key"], -bins, group))
+        group, records, bins = group[order], records[order], bins[order]
+        highest = bins[np.arange(len(group)) - _ranks(group)]
+        _put(self.mid, touched, group[bins == highest], records[bins == highest])
+        self._look_up(self.mid, touched, touched // _RING, block)
+
+    def _look_up(self, table: Records, touched: Longs, feature: Longs, block: Block) -> None:
+        """Give the new examples of some groups, which lie in this block, their windows."""
+        rows = table[touched]
+        which, k = np.nonzero((rows["value"] > 0) & (rows["scale"] == 0))
+        if not len(which):
+            return
+        records = rows[which, k]
+        values = _windows(block, len(self.count), feature[which], records["position"])
+        scale = values.max(axis=1)
+        records["scale"] = scale
+        records["window"] = np.rint(values * (255 / scale[:, None])).astype(np.uint8)
+        table[touched[which], k] = records
+
+
+def _strength_bin(value: Floats) -> Longs:
+    """Half octaves, [E]; those of no activation mean nothing."""
+    return np.floor(2 * np.log2(np.maximum(value, np.float32(1e-30)))).astype(np.int64)
+
+
+def _hash(feature: Longs, position: Longs) -> NDArray[np.uint64]:
+    """Evenly spread numbers for pairs (splitmix64, Steele et al. 2014)."""
+    z = position.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z += feature.astype(np.uint64) * np.uint64(0xD1B54A32D192ED03)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _records(block: Block, which: Longs) -> Records:
+    """Some activations of a block as examples, their windows not yet looked up."""
+    records = np.zeros(len(which), _RECORD)
+    records["value"] = block.value[which]
+    records["position"] = block.first + block.at[which]
+    return records
+
+
+def _joined(table: Records, group: Longs, new: Records) -> tuple[Longs, Records, Longs]:
+    """New records with those that their groups hold; the group of each; the groups."""
+    touched = np.unique(group)
+    old = table[touched].reshape(-1)
+    there = old["value"] > 0
+    groups = np.repeat(touched, table.shape[1])[there]
+    return np.concatenate([groups, group]), np.concatenate([old[there], new]), touched
+
+
+def _put(table: Records, touched: Longs, group: Longs, records: Records) -> None:
+    """Let groups hold the first of these records, which are sorted by group."""
+    rank = _ranks(group)
+    kept = rank < table.shape[1]
+    table[touched] = np.zeros((), _RECORD)
+    table[group[kept], rank[kept]] = records[kept]
+
+
+def _ranks(group: Longs) -> Longs:
+    """How many of the same group come before, for groups that lie together."""
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    return np.arange(len(group)) - np.repeat(starts, np.diff(np.append(starts, len(group))))
+
+
+def _windows(block: Block, n_features: int, feature: Longs, position: Longs) -> Floats:
+    """Activations of features around positions, [C, WINDOW]; 0 beyond the row's ends."""
+    keys = block.at * n_features + block.feature
+    offsets = np.arange(WINDOW) - WINDOW_LEFT
+    parts: Sequence[slice] = [slice(i, i + 8192) for i in range(0, len(feature), 8192)]
+    found = np.zeros((len(feature), WINDOW), np.float32)
+    for part in parts:
+        centre = position[part, None] - block.first
+        at = (centre + offsets).clip(0, len(block.tokens) - 1)
+        key = at * n_features + feature[part, None]
+        place = np.searchsorted(keys, key).clip(max=len(keys) - 1)
+        same_row = block.row[at] == block.row[centre]
+        fires = (keys[place] == key) & same_row & (at == centre + offsets)
+        found[part] = np.where(fires, block.value[place], 0)
+    return found
