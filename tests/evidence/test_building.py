@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
@@ -372,6 +373,19 @@ def test_a_cancelled_run_goes_on_and_comes_to_the_same_bytes(tmp_path):
     assert contents(here) == contents(there)
 
 
+def test_two_programs_do_not_gather_the_same_at_once(tmp_path):
+    engine = an_engine()
+    with pytest.raises(Cancelled):
+        build(engine, Lines(70), cancelled_after(40), tmp_path)
+    (owner,) = tmp_path.rglob("owner")
+    other = psutil.Process().parent()
+    owner.write_text(f"{other.pid} {other.create_time()!r}")
+    with pytest.raises(ScopeError, match="Another Desktop Scope"):
+        build(engine, Lines(70), silent_job(), tmp_path)
+    owner.write_text(f"{other.pid} {other.create_time() + 1!r}")  # one that had the same number
+    assert build(engine, Lines(70), silent_job(), tmp_path).tokens > 100
+
+
 def test_a_damaged_checkpoint_begins_anew(tmp_path):
     engine = an_engine()
     there, here = tmp_path / "there", tmp_path / "here"
@@ -392,9 +406,13 @@ def test_the_run_ends_with_the_row_that_reaches_the_number_of_tokens(tmp_path):
 
 def test_progress_says_what_is_left(tmp_path):
     told = []
-    job = Job(0, Request(), lambda event: told.append(event.text))
+    job = Job(0, Request(), told.append)
     build(an_engine(), Lines(200), job, tmp_path)
-    assert any("left" in text and "%" in text for text in told)
+    assert any("left" in event.text for event in told)
+    shares = [event.done / event.total for event in told]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert shares[-1] > 0.8
 
 
 # ---- text

@@ -56,6 +56,9 @@ def build(
 ) -> Built:
     """Gather evidence about every open SAE, or go on where an equal run was interrupted.
 
+    Interruptions change no bit of the result, as long as the model computes alike: with as many
+    threads, and with its weights packed or not as before.
+
     Args:
         engine: The model and its SAEs.
         corpus: What it reads.
@@ -118,7 +121,7 @@ def _gather(
     while counted < limit and (block := list(itertools.islice(rows, _ROWS_PER_BLOCK))):
         read: list[_Read] = []
         for row in block:
-            job.progress(0, 0, clock.told(progress.positions))
+            job.progress(int(100 * progress.share), 100, clock.told(progress.positions))
             read.append(_read(engine, row, job))
             counted += read[-1].n_counted
             if counted >= limit:
@@ -153,7 +156,7 @@ class _Clock:
     def told(self, n_tokens: int) -> str:
         """How far it is and what is left, for people."""
         done = self._share - self._first
-        text = f"Gathering evidence: {n_tokens:,} tokens, {self._share:.0%}"
+        text = f"Gathering evidence: {n_tokens:,} tokens"
         if done <= 0:
             return text
         left = (time.monotonic() - self._start) * (1 - self._share) / done

@@ -12,10 +12,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.building.gather import Gathered
+from desktop_scope.library.parts import part_of
 
 Array = NDArray[Any]
 
@@ -33,8 +36,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Array], about: Mapping[str, str
         header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     with part.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for _, array in ordered:
@@ -71,15 +73,35 @@ class Checkpoint:
     Args:
         folder: Its own; nobody else writes there.
         gathered: By SAE; filled with what was saved, if anything was.
+
+    Raises:
+        ScopeError: Another program that runs is at it.
     """
 
     def __init__(self, folder: Path, gathered: list[Gathered]) -> None:
         self._folder, self._gathered = folder, gathered
         self._state = folder / "state.safetensors"
         folder.mkdir(parents=True, exist_ok=True)
+        self._claim(folder / "owner")
         self.progress = self._load()
         self._tokens = self._open("tokens.i32", self.progress.positions)
         self._lengths = self._open("lengths.i32", self.progress.n_rows)
+
+    @staticmethod
+    def _claim(owner: Path) -> None:
+        me = psutil.Process()
+        if owner.exists():
+            number, _, begun = owner.read_text("utf-8").partition(" ")
+            try:
+                other = psutil.Process(int(number))
+                if other != me and repr(other.create_time()) == begun:
+                    raise ScopeError(
+                        "Another Desktop Scope is gathering this evidence.",
+                        "Wait until it is done, or end it.",
+                    )
+            except (ValueError, psutil.Error):
+                pass  # it has died, and left its name
+        owner.write_text(f"{me.pid} {me.create_time()!r}", "utf-8")
 
     def _load(self) -> Progress:
         """The state that was saved; a damaged one is none."""

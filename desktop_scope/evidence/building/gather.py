@@ -10,7 +10,6 @@ large.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +40,7 @@ _RECORD = np.dtype(
     ]
 )
 
+_LOOKED_UP_AT_ONCE = 8192  # windows: bounds the memory
 _NORMS_PER_OCTAVE = 64  # gives the median to about 1 %
 _NORM_OCTAVES = 20  # either side of 1
 
@@ -195,7 +195,8 @@ class Gathered:
 
 def _strength_bin(value: Floats) -> Longs:
     """Half octaves, [E]; those of no activation mean nothing."""
-    return np.floor(2 * np.log2(np.maximum(value, np.float32(1e-30)))).astype(np.int64)
+    bins: Longs = np.floor(2 * np.log2(np.maximum(value, np.float32(1e-30)))).astype(np.int64)
+    return bins
 
 
 def _hash(feature: Longs, position: Longs) -> NDArray[np.uint64]:
@@ -242,9 +243,9 @@ def _windows(block: Block, n_features: int, feature: Longs, position: Longs) -> 
     """Activations of features around positions, [C, WINDOW]; 0 beyond the row's ends."""
     keys = block.at * n_features + block.feature
     offsets = np.arange(WINDOW) - WINDOW_LEFT
-    parts: Sequence[slice] = [slice(i, i + 8192) for i in range(0, len(feature), 8192)]
     found = np.zeros((len(feature), WINDOW), np.float32)
-    for part in parts:
+    for begin in range(0, len(feature), _LOOKED_UP_AT_ONCE):
+        part = slice(begin, begin + _LOOKED_UP_AT_ONCE)
         centre = position[part, None] - block.first
         at = (centre + offsets).clip(0, len(block.tokens) - 1)
         key = at * n_features + feature[part, None]

@@ -16,6 +16,7 @@ from desktop_scope.evidence.building.checkpoint import save_arrays
 from desktop_scope.evidence.building.gather import MID_HIGH, MID_LOW, Gathered, Records
 from desktop_scope.evidence.own import FILE, FORMAT, N_MID, N_TOKENS
 from desktop_scope.evidence.store import N_TOP
+from desktop_scope.library.parts import part_of
 
 _FEATURES_AT_ONCE = 4096
 _INT32_MAX = 2**31 - 1
@@ -32,7 +33,6 @@ def write_evidence(
         corpus: The file with the text, shared with the folders of other SAEs where links work.
         about: For the file's header.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     _link(corpus, folder / corpus.name)
     told = {
         **about,
@@ -51,8 +51,7 @@ def write_evidence(
 def _link(there: Path, here: Path) -> None:
     if here.exists():
         return
-    part = here.with_name(f"{here.name}.part")
-    part.unlink(missing_ok=True)
+    part = part_of(here)
     try:
         os.link(there, part)
     except OSError:
