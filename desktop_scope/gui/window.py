@@ -29,8 +29,9 @@ from desktop_scope.gui.status import StatusStrip
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.palette import Palette
-from desktop_scope.library.browsing import model_name, sae_names
+from desktop_scope.library.browsing import sae_names
 from desktop_scope.library.folders import Recent
+from desktop_scope.library.model_names import name_of
 
 _LAYOUT_VERSION = 2
 _SIZE = (1440, 900)
@@ -149,7 +150,7 @@ class Window(QMainWindow):
     def _fill_recent(self) -> None:
         self._recent.clear()
         for recent in self.store.state.shelf.recent:
-            line = f"{model_name(recent.model)}  with {sae_names(recent.saes)}"
+            line = f"{name_of(recent.model)}  with {sae_names(recent.saes)}"
             action = self._recent.addAction(line.replace("&", "&&"))
             action.triggered.connect(lambda _=False, recent=recent: self._reopen(recent))
         if self._recent.isEmpty():

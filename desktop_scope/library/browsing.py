@@ -13,6 +13,7 @@ from desktop_scope.library import details
 from desktop_scope.library.entries import Library, ModelEntry, PackEntry, SaeEntry
 from desktop_scope.library.folders import Recent, Shelf, add_folder, note_opened, read_shelf
 from desktop_scope.library.matching import Match, fit, same_model
+from desktop_scope.library.model_names import name_of
 from desktop_scope.library.requests import ScanLibrary
 
 _RECENT_LISTED = 4  # the models are what one looks for here; the menu has them all
@@ -170,7 +171,7 @@ def _openable(request: Browse, found: Library) -> Iterator[Openable]:
     words = request.words.casefold().split()
     there = (recent for recent in request.shelf.recent if recent.model.exists())
     for recent in islice(there, _RECENT_LISTED):
-        name, saes = model_name(recent.model), sae_names(recent.saes)
+        name, saes = name_of(recent.model), sae_names(recent.saes)
         if all(word in f"{name} {saes}".casefold() for word in words):
             yield Openable("recent", name, saes, Workspace(recent.saes, recent.model))
     for pack in found.packs:
@@ -243,14 +244,6 @@ def _size(model: ModelEntry) -> str:
     layers = f"{model.n_layers} layers  ·  " if model.n_layers else ""
     kind = "GGUF  ·  " if model.path.suffix.lower() == ".gguf" else ""
     return f"{layers}{kind}{size_words(model.bytes)}"
-
-
-def model_name(path: Path) -> str:
-    """What a model at a path is called, from its name alone."""
-    for place in (path, *path.parents):
-        if place.name.startswith("models--"):
-            return place.name.removeprefix("models--").replace("--", "/")
-    return path.stem if path.suffix.lower() == ".gguf" else path.name
 
 
 def sae_names(saes: tuple[Path, ...]) -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 from desktop_scope import paths
 from desktop_scope.library import hf_cache
 from desktop_scope.library.gguf_file import FILE
 from desktop_scope.library.model_cache import MANIFEST, model_folder
-from desktop_scope.library.pack import read_pack
+from desktop_scope.library.pack import PackModel, read_pack
+
+
+@cache
+def _demo_model() -> PackModel:
+    return read_pack(paths.demo_pack()).model
 
 
 def known_name(path: Path) -> str:
@@ -17,7 +23,7 @@ def known_name(path: Path) -> str:
 
     Empty for a model that is neither.
     """
-    demo = read_pack(paths.demo_pack()).model
+    demo = _demo_model()
     home = model_folder(demo.gguf_sha256)
     if path.name == FILE or (path.parent == home.parent and path.name.startswith(home.name)):
         return demo.id
