@@ -39,7 +39,6 @@ _N_TOKENS = 10  # promoted and suppressed, each
 _N_NEIGHBOURS = 10
 _CARDS_KEPT = 64
 _NAMING = "Naming the features (first time only)"
-_USUAL_DENSITY = 0.001  # where it is not known
 _REPEATED = 0.8  # what a token's next feature counts, in an order that is to be varied
 
 
@@ -234,7 +233,9 @@ class Catalogue:
             keep &= ~known.dull[index]
             if request.words.strip():
                 keep &= self._matching(slot, request.words)[index]
-            index, density = index[keep], np.nan_to_num(density[keep], nan=_USUAL_DENSITY)
+            index, density = index[keep], density[keep]
+            if np.isnan(density).any():
+                density = np.where(np.isnan(density), _share_here(trace, slot, index), density)
             scores.append(_SCORES[request.by](peak[keep], total[keep], density))
             features.append(np.stack([np.full(len(index), slot), index], axis=1))
             tokens.append(at[keep])
@@ -379,6 +380,14 @@ def _strengths(
     active = np.flatnonzero(peak)
     scale = max_active[active]
     return active, peak[active] / scale, (total[active] / scale).astype(np.float32), at[active]
+
+
+def _share_here(trace: Trace, slot: int, index: NDArray[np.int64]) -> Floats:
+    """The share of a text's tokens on which features fire: all that is known without evidence."""
+    acts = trace.acts[slot]
+    counts = np.bincount(acts.indices, minlength=int(index.max(initial=0)) + 1)
+    share: Floats = (counts[index] / max(trace.n_tokens, 1)).astype(np.float32)
+    return share
 
 
 def _varied(score: Floats, token: NDArray[np.int64]) -> Floats:
