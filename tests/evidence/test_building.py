@@ -33,7 +33,7 @@ from desktop_scope.engine.types import FeatureId
 from desktop_scope.engine.worker import Job, Progress, silent_job
 from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.evidence.building.builder import Built, build
-from desktop_scope.evidence.building.corpus import PackCorpus, Row, default_corpus, text_corpus
+from desktop_scope.evidence.building.corpus import Row, default_corpus, text_corpus
 from desktop_scope.evidence.building.gather import Block, Gathered
 from desktop_scope.evidence.catalogue import Catalogue
 from desktop_scope.evidence.own import FILE, OwnEvidence, evidence_key
@@ -252,7 +252,8 @@ def test_the_demo_pack_on_its_own_corpus_equals_a_plain_computation(
 
     layer, n_rows = 17, 24
     whole = workbench.engine
-    corpus = PackCorpus(paths.demo_pack(), whole.model)
+    corpus, note = default_corpus(whole.model)
+    assert note == ""
     rows = list(itertools.islice(corpus.rows(), n_rows))
     most = sum(len(row.ids) - max(row.start, 1) for row in rows) - 20  # ends with the last of them
     engine = Engine(whole.model, [whole.saes[layer]])

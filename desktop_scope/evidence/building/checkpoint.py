@@ -105,29 +105,25 @@ class Checkpoint:
 
     def _load(self) -> Progress:
         """The state that was saved; a damaged one is none."""
+        into = self._arrays()
         try:
             with safe_open(self._state, framework="numpy") as file:
                 progress = msgspec.json.decode(file.metadata()["progress"], type=Progress)
-                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            into = self._arrays()
-            alike = all(
-                name in saved and saved[name].shape == a.shape and saved[name].dtype == a.dtype
-                for name, a in into.items()
-            )
-            there = all(
-                (self._folder / name).stat().st_size >= 4 * size
-                for name, size in (
-                    ("tokens.i32", progress.positions),
-                    ("lengths.i32", progress.n_rows),
-                )
-            )
-        except (OSError, SafetensorError, KeyError, TypeError, msgspec.DecodeError):
-            return Progress()
-        if not (alike and there):
-            return Progress()
-        for name, array in into.items():
-            array[...] = saved[name]
-        return progress
+                if all(
+                    file.get_slice(name).get_shape() == list(array.shape)
+                    for name, array in into.items()
+                ) and self._has(progress):
+                    for name, array in into.items():
+                        array[...] = file.get_tensor(name)
+                    return progress
+        except (FileNotFoundError, SafetensorError, KeyError, TypeError, msgspec.DecodeError):
+            pass
+        return Progress()
+
+    def _has(self, progress: Progress) -> bool:
+        """Whether all tokens are there that the state counts on."""
+        sizes = {"tokens.i32": progress.positions, "lengths.i32": progress.n_rows}
+        return all((self._folder / name).stat().st_size >= 4 * n for name, n in sizes.items())
 
     def _arrays(self) -> dict[str, Array]:
         return {

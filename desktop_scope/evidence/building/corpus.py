@@ -63,18 +63,22 @@ class Corpus(Protocol):
 
 
 class PackCorpus:
-    """The corpus of a pack, for its own model: every row is a document."""
+    """The corpus of a pack, for its own model: every row is a document.
+
+    The rows come shuffled, always alike, so that the first of them are a fair sample of all.
+    """
 
     def __init__(self, pack: Path, model: LanguageModel) -> None:
         self._corpus = EvidenceStore(pack, model.texts).corpus
+        self._order = np.random.default_rng(0).permutation(len(self._corpus.tokens))
         self.key = hashlib.sha256(self._corpus.tokens.tobytes()).hexdigest()
 
     def rows(self, document: int = 0) -> Iterator[Row]:
         """The rows from one of them on."""
         corpus = self._corpus
-        for n in range(document, len(corpus.tokens)):
-            ids = corpus.tokens[n][corpus.tokens[n] != PADDING].astype(np.int32)
-            yield Row(ids, int(corpus.start[n]), n, (n + 1) / len(corpus.tokens))
+        for n, row in enumerate(self._order[document:].tolist(), document):
+            ids = corpus.tokens[row][corpus.tokens[row] != PADDING].astype(np.int32)
+            yield Row(ids, int(corpus.start[row]), n, (n + 1) / len(corpus.tokens))
 
 
 class TextCorpus:
