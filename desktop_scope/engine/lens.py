@@ -54,4 +54,3 @@ class Lens:
         """[d_model, d_model]: ``v·C·v`` is the variance over the vocabulary of v's logit effect."""
         centred = self._W_U.float().cpu() - self._mean
         return (centred.T @ centred) / len(centred) * self._gain[:, None] * self._gain[None, :]
-

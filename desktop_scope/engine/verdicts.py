@@ -76,8 +76,7 @@ def judged(
             f"{share(recovered)} of the loss recovered"
         )
     return Verdict.GREEN, (
-        f"{share(fvu)} of the variance unexplained, "
-        f"{share(recovered)} of the loss recovered"
+        f"{share(fvu)} of the variance unexplained, {share(recovered)} of the loss recovered"
     )
 
 

@@ -205,4 +205,3 @@ def _beside_zeros(
             widened[name] = tensors[name].new_zeros(*tensors[name].shape[:-1], slots * width)
             widened[name][..., slot * width : (slot + 1) * width] = tensors[name]
     return widened
-
