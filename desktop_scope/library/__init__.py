@@ -1,1 +1,1 @@
-"""What is on this machine: the demo model, found, fetched and converted once."""
+"""What is on this machine: models, SAEs and packs; how they are found, converted and opened."""
