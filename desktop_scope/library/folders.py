@@ -32,12 +32,14 @@ class Shelf(msgspec.Struct, frozen=True):
     recent: tuple[Recent, ...] = ()
 
 
+# Made here, once: two threads that first meet a type of msgspec at the same time crash it.
+_SHELF = msgspec.json.Decoder(Shelf, dec_hook=lambda _, text: Path(text))
+
+
 def read_shelf() -> Shelf:
     """What is remembered; nothing where the file is missing or damaged."""
     try:
-        return msgspec.json.decode(
-            _file().read_bytes(), type=Shelf, dec_hook=lambda _, text: Path(text)
-        )
+        return _SHELF.decode(_file().read_bytes())
     except (OSError, ValueError, msgspec.MsgspecError):
         return Shelf()
 

@@ -69,6 +69,10 @@ class Pack(msgspec.Struct, frozen=True):
         ]
 
 
+# Made here, once: two threads that first meet a type of msgspec at the same time crash it.
+_PACK = msgspec.json.Decoder(Pack)
+
+
 def is_pack(folder: Path) -> bool:
     """Whether a folder holds a pack."""
     return (folder / "pack.json").is_file()
@@ -82,7 +86,7 @@ def read_pack(folder: Path) -> Pack:
     """
     path = folder / "pack.json"
     try:
-        pack = msgspec.json.decode(path.read_bytes(), type=Pack)
+        pack = _PACK.decode(path.read_bytes())
     except OSError as error:
         raise ScopeError(
             f"There is no pack in {folder}: {error.strerror}.",

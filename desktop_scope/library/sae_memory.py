@@ -54,11 +54,15 @@ class SaeMemory(msgspec.Struct):
     known: dict[str, Known] = {}
 
 
+# Made here, once: two threads that first meet a type of msgspec at the same time crash it.
+_MEMORY = msgspec.json.Decoder(SaeMemory)
+
+
 def load() -> SaeMemory:
     """What is remembered; nothing when another version of the program wrote it."""
     fresh = SaeMemory(_reader())
     try:
-        memory = msgspec.json.decode(_file().read_bytes(), type=SaeMemory)
+        memory = _MEMORY.decode(_file().read_bytes())
     except (OSError, ValueError, msgspec.MsgspecError):
         return fresh
     return memory if memory.reader == fresh.reader else fresh

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,24 @@ def test_a_file_that_cannot_be_written_is_told(folder, tmp_path, monkeypatch):
     with pytest.raises(ScopeError) as caught:
         add_folder(folder)
     assert "DESKTOP_SCOPE_CONFIG" in caught.value.hint
+
+
+def test_several_threads_may_read_at_once_from_the_first_time_on(tmp_path, monkeypatch):
+    """Workers of the window do; a type that msgspec met first in two threads crashed Python."""
+    monkeypatch.setenv("DESKTOP_SCOPE_CONFIG", str(tmp_path))
+    note_opened(Recent(tmp_path / "model", (tmp_path / "sae",)))
+    code = (
+        "import sys, threading\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "from desktop_scope import paths\n"
+        "from desktop_scope.library import folders, pack, sae_memory\n"
+        "barrier = threading.Barrier(8)\n"
+        "def read():\n"
+        "    barrier.wait()\n"
+        "    folders.read_shelf(), pack.read_pack(paths.demo_pack()), sae_memory.load()\n"
+        "threads = [threading.Thread(target=read) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+    )
+    for _ in range(6):
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

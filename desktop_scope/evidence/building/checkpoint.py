@@ -67,6 +67,10 @@ class Progress(msgspec.Struct):
     seconds: float = 0.0
 
 
+# Made here, once: two threads that first meet a type of msgspec at the same time crash it.
+_PROGRESS = msgspec.json.Decoder(Progress)
+
+
 class Checkpoint:
     """A folder with the state of one run and the tokens that it has read.
 
@@ -108,7 +112,7 @@ class Checkpoint:
         into = self._arrays()
         try:
             with safe_open(self._state, framework="numpy") as file:
-                progress = msgspec.json.decode(file.metadata()["progress"], type=Progress)
+                progress = _PROGRESS.decode(file.metadata()["progress"])
                 if all(
                     file.get_slice(name).get_shape() == list(array.shape)
                     for name, array in into.items()

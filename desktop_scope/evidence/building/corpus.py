@@ -137,6 +137,10 @@ class _Line(msgspec.Struct):
     text: str
 
 
+# Made here, once: two threads that first meet a type of msgspec at the same time crash it.
+_LINE = msgspec.json.Decoder(_Line)
+
+
 def text_corpus(given: Sequence[Path], model: LanguageModel, job: Job) -> TextCorpus:
     """Files, or all those in folders, of .txt, .md and .jsonl (field ``text``).
 
@@ -215,12 +219,11 @@ def _documents(path: Path) -> Iterator[str]:
 
 
 def _of_lines(path: Path, lines: Iterator[bytes]) -> Iterator[str]:
-    decoder = msgspec.json.Decoder(_Line)
     for n, line in enumerate(lines):
         if not line.strip():
             continue
         try:
-            yield decoder.decode(line).text
+            yield _LINE.decode(line).text
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ScopeError(
                 f"Line {n + 1} of {path} is no JSON object with a “text”: {error}.",
