@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from desktop_scope.engine.types import FeatureId, Intervention, Prompt, Sampling
 
@@ -16,10 +16,21 @@ class Request:
     Attributes:
         kind: What it is; a newer request of the same kind makes an older one worthless.
         replaces: The kinds whose unfinished requests are cancelled when this one arrives.
+        worker: Which thread carries it out: ``engine`` runs the model, ``lookup`` only reads what
+            is there, ``search`` goes through this machine's folders.
+        patient: It runs on the engine's thread only while nothing that somebody waits for does;
+            it is cancelled for that, and wanted again afterwards.
     """
 
     kind: ClassVar[str] = ""
     replaces: ClassVar[frozenset[str]] = frozenset()
+    worker: ClassVar[Literal["engine", "lookup", "search"]] = "lookup"
+    patient: ClassVar[bool] = False
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for it, and the engine for nothing else meanwhile."""
+        return self.worker == "engine" and not self.patient
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class LoadModel(Request):
 
     kind = "load"
     replaces = frozenset({"load", "trace", "generate", "probe", "damage", "check"})
+    worker = "engine"
 
     workspace: Workspace
     device: str = "auto"
@@ -74,6 +86,7 @@ class TracePrompt(Request):
 
     kind = "trace"
     replaces = frozenset({"trace"})
+    worker = "engine"
 
     prompt: Prompt
     answer: tuple[int, ...] = ()
@@ -86,6 +99,7 @@ class Generate(Request):
 
     kind = "generate"
     replaces = frozenset({"generate"})
+    worker = "engine"
 
     prompt: Prompt
     runs: tuple[tuple[Intervention, ...], ...] = ((),)
@@ -98,6 +112,7 @@ class ProbeFeature(Request):
 
     kind = "probe"
     replaces = frozenset({"probe"})
+    worker = "engine"
 
     feature: FeatureId
     text: str
@@ -109,6 +124,7 @@ class MeasureDamage(Request):
 
     kind = "damage"
     replaces = frozenset({"damage"})
+    worker = "engine"
 
     interventions: tuple[Intervention, ...]
 
@@ -119,6 +135,8 @@ class CheckSae(Request):
 
     kind = "check"
     replaces = frozenset({"check"})
+    worker = "engine"
+    patient = True
 
     slot: int
     workspace: Workspace

@@ -10,10 +10,11 @@ from typing import Any
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.evidence.types import Label
-from desktop_scope.gui.state import AppState, Dial, Pin, Selection
+from desktop_scope.gui.state import AppState, Dial, Message, Pin, Selection
 
 _MOST_HISTORY = 50
 MOST_PINS = 9
+_MOST_MESSAGES = 3
 
 
 def set_prompt(state: AppState, prompt: Prompt) -> AppState:
@@ -117,6 +118,12 @@ def remove_dial(state: AppState, feature: FeatureId) -> AppState:
 def clear_rack(state: AppState) -> AppState:
     """Take every feature out of the rack."""
     return replace(state, rack=(), steered=None, show_steered=False)
+
+
+def say(state: AppState, message: Message) -> AppState:
+    """Add a message; the oldest makes room, one said before is not repeated."""
+    others = tuple(m for m in state.messages if m != message)
+    return replace(state, messages=(*others, message)[-_MOST_MESSAGES:])
 
 
 def dismiss(state: AppState, text: str, hint: str) -> AppState:

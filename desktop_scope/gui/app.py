@@ -20,7 +20,7 @@ from desktop_scope.engine.requests import Request, Workspace
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.requests import FollowFeature
-from desktop_scope.gui import flow
+from desktop_scope.gui import actions
 from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.state import AppState, Message, Selection
 from desktop_scope.gui.store import Store
@@ -116,6 +116,6 @@ def _reporter(store: Store):  # type: ignore[no-untyped-def]
             "Please report it with the details; you can go on working.",
             "".join(traceback.format_exception(kind, error, trace)),
         )
-        store.act(flow.say, message)
+        store.act(actions.say, message)
 
     return report

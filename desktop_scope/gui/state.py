@@ -111,10 +111,15 @@ class Dial:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """A request under way."""
+    """A request under way.
+
+    Attributes:
+        awaited: It keeps the engine busy, and somebody waits for it.
+    """
 
     ticket: int
     kind: str
+    awaited: bool = False
     text: str = ""
     done: int = 0
     total: int = 0

@@ -8,23 +8,13 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from desktop_scope.engine.requests import (
-    CheckSae,
-    Generate,
-    LoadModel,
-    MeasureDamage,
-    ProbeFeature,
-    Request,
-    TracePrompt,
-)
+from desktop_scope.engine.requests import Request
 from desktop_scope.engine.worker import Event, Job, Worker
 from desktop_scope.gui import actions, flow
 from desktop_scope.gui.state import AppState
-from desktop_scope.library.browsing import LookAround, ReadMore
 
 _FIELDS = tuple(field.name for field in fields(AppState))
-_COMPUTES = (LoadModel, TracePrompt, Generate, MeasureDamage, ProbeFeature, CheckSae)
-_SEARCHES = (LookAround, ReadMore)
+_WORKERS = ("engine", "lookup", "search")
 
 
 class Store(QObject):
@@ -49,10 +39,7 @@ class Store(QObject):
         super().__init__()
         self.state = state
         self._arrived.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self._compute = Worker("engine", handle, self._arrived.emit)
-        self._lookup = Worker("lookup", handle, self._arrived.emit)
-        self._search = Worker("search", handle, self._arrived.emit)
-        self._workers = (self._compute, self._lookup, self._search)
+        self._workers = {name: Worker(name, handle, self._arrived.emit) for name in _WORKERS}
 
     def start(self, **changes: Any) -> None:
         """Begin: submit what the first state needs, with these fields set."""
@@ -67,10 +54,10 @@ class Store(QObject):
         old = self.state
         todo = flow.plan(old, state)
         for kind in todo.cancel:
-            for worker in self._workers:
+            for worker in self._workers.values():
                 worker.cancel(kind)
         for request in todo.submit:
-            state = flow.started(state, self._worker(request).submit(request), request.kind)
+            state = flow.started(state, self._workers[request.worker].submit(request), request)
         self.state = state
         names = frozenset(n for n in _FIELDS if getattr(old, n) is not getattr(state, n))
         if names:
@@ -79,23 +66,18 @@ class Store(QObject):
     def cancel(self) -> None:
         """Stop what is running; an answer keeps what was said so far."""
         self.act(actions.stop)
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.cancel()
 
     def stop_soon(self) -> None:
         """Cancel everything, without waiting."""
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.stop(0)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Cancel everything and end the workers; True when they ended in time."""
-        ended = [worker.stop(timeout) for worker in self._workers]
+        ended = [worker.stop(timeout) for worker in self._workers.values()]
         return all(ended)
-
-    def _worker(self, request: Request) -> Worker:
-        if isinstance(request, _COMPUTES):
-            return self._compute
-        return self._search if isinstance(request, _SEARCHES) else self._lookup
 
     @Slot(object)
     def _receive(self, event: Event) -> None:

@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar, QWidget
 
 from desktop_scope.engine.requests import Workspace
-from desktop_scope.gui import actions, flow, theme
+from desktop_scope.gui import actions, theme
 from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.docks import Docks
 from desktop_scope.gui.header import Header
@@ -217,7 +217,7 @@ class Window(QMainWindow):
         )
         if path and not self.grab().save(path):
             trouble = Message(f"The picture could not be saved as {path}.", "Choose another place.")
-            self.store.act(flow.say, trouble)
+            self.store.act(actions.say, trouble)
 
     # ---- Qt's events
 

@@ -37,6 +37,7 @@ class ReadMore(Request):
 
     kind = "details"
     replaces = frozenset({"details"})
+    worker = "search"
 
     version: int
     library: Library = field(compare=False)

@@ -19,6 +19,7 @@ class ScanLibrary(Request):
 
     kind = "scan"
     replaces = frozenset({"scan", "details"})
+    worker = "search"
 
     folders: tuple[Path, ...] = ()
 

@@ -150,7 +150,7 @@ class Desk:
         for request in self.last_plan.submit:
             ticket = len(self.requests) + 1
             self.requests[ticket] = request
-            state = flow.started(state, ticket, request.kind)
+            state = flow.started(state, ticket, request)
         self.state = state
 
     def act(self, action: Callable[..., AppState], *args: Any, **more: Any) -> None:

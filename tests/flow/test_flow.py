@@ -143,7 +143,7 @@ def test_other_filters_ask_for_another_list_alone(desk):
 def test_pins_history_and_messages_ask_for_nothing(desk):
     before = desk.state
     desk.act(actions.toggle_pin, DOG, LABEL, 40.0)
-    desk.replace(flow.say(desk.state, Message("Hello")))
+    desk.replace(actions.say(desk.state, Message("Hello")))
     assert flow.plan(before, desk.state) == flow.Plan()
 
 
@@ -252,7 +252,7 @@ def test_a_cancelled_request_ends_silently(desk):
 def test_messages_make_room_for_newer_ones_and_can_be_dismissed():
     state = AppState()
     for text in "abcd":
-        state = flow.say(state, Message(text, "hint"))
+        state = actions.say(state, Message(text, "hint"))
     assert [message.text for message in state.messages] == ["b", "c", "d"]
     assert [m.text for m in actions.dismiss(state, "c", "hint").messages] == ["b", "d"]
 

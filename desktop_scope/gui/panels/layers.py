@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.engine.types import LensRow, Trace
-from desktop_scope.gui import actions, flow, theme
+from desktop_scope.gui import actions, theme
 from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, Message, shown_tokens
@@ -244,7 +244,7 @@ class LayersPanel(Panel):
     @Slot(str)
     def _not_saved(self, path: str) -> None:
         trouble = Message(f"The lines could not be saved as {path}.", "Choose another place.")
-        self.store.act(flow.say, trouble)
+        self.store.act(actions.say, trouble)
 
     @Slot(int)
     def _token_clicked(self, position: int) -> None:

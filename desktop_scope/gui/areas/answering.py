@@ -1,0 +1,32 @@
+"""Answering, with and without the steering rack, and what the rack costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from desktop_scope.engine.requests import Generate, MeasureDamage, Request
+from desktop_scope.engine.types import Generation
+from desktop_scope.gui.areas.base import Area, result
+from desktop_scope.gui.state import AppState
+
+
+def _wanted(state: AppState) -> Iterator[Request]:
+    if state.workspace is None or state.model is None:
+        return
+    if state.prompt.text.strip() and state.asked:
+        runs = ((), state.interventions) if state.interventions else ((),)
+        yield Generate(state.prompt, runs, state.sampling)
+    if state.interventions:
+        yield MeasureDamage(state.interventions)
+
+
+def _answers(state: AppState, runs: tuple[Generation, ...]) -> AppState:
+    return replace(state, answer=runs[0], steered=runs[1] if len(runs) > 1 else None)
+
+
+AREA = Area(
+    wanted=_wanted,
+    results={"generate": _answers, "damage": result("damage")},
+    partly={"generate": _answers},
+)

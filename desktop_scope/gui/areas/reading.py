@@ -1,0 +1,88 @@
+"""Reading a prompt: its trace, the features that it lights up, and what is known of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from desktop_scope.engine.requests import ProbeFeature, Request, TracePrompt
+from desktop_scope.engine.types import Trace
+from desktop_scope.evidence.requests import FollowFeature, RankFeatures, ReadCard, ReadLens, Scope
+from desktop_scope.evidence.types import Ranking
+from desktop_scope.gui.areas.base import Area, result
+from desktop_scope.gui.state import AppState, Selection
+
+
+def _wanted(state: AppState) -> Iterator[Request]:
+    if state.workspace is None or state.model is None:
+        return
+    feature, token, trace = state.selection.feature, state.selection.token, state.trace
+    if state.prompt.text.strip():
+        yield _trace_request(state)
+    if trace is not None and token is not None and token < trace.n_tokens:
+        yield ReadLens(trace, token)
+    if state.opened is None:
+        return
+    if feature is not None:
+        yield ReadCard(feature, len(state.health))
+        if trace is not None:
+            yield FollowFeature(trace, feature, len(state.health))
+        if state.probe_text.strip():
+            yield ProbeFeature(feature, state.probe_text)
+    yield _rank_request(state)
+
+
+def _trace_request(state: AppState) -> TracePrompt:
+    answer = state.shown_answer
+    if answer is None or not answer.finished:
+        return TracePrompt(state.prompt)
+    return TracePrompt(state.prompt, answer.ids, answer.interventions)
+
+
+def _rank_request(state: AppState) -> RankFeatures:
+    filters, trace, token = state.filters, state.trace, state.selection.token
+    listed = 0  # the token matters only where one token's features are listed
+    if filters.scope is Scope.TOKEN and trace is not None and token is not None:
+        listed = min(token, trace.n_tokens - 1)
+    return RankFeatures(
+        scope=filters.scope,
+        trace=trace,
+        token=listed,
+        by=filters.by,
+        layers=filters.layers,
+        words=filters.words,
+        max_density=filters.max_density,
+        n_features=filters.n_features,
+        revision=len(state.health),
+    )
+
+
+def _traced(state: AppState, trace: Trace) -> AppState:
+    token, old = state.selection.token, state.trace
+    fits = token is not None and token < trace.n_tokens
+    # A new prompt starts at its last token; the same prompt with an answer stays where it was.
+    if not fits or old is None or old.prompt != trace.prompt:
+        own = [i for i in range(trace.n_prompt) if trace.own[i]]
+        token = own[-1] if own else trace.n_tokens - 1
+    return replace(state, trace=trace, selection=replace(state.selection, token=token))
+
+
+def _ranked(state: AppState, ranking: Ranking) -> AppState:
+    state = replace(state, ranking=ranking)
+    if state.selection.feature is None and ranking.rows:
+        first = Selection(state.selection.token, ranking.rows[0].feature)
+        return replace(state, selection=first)
+    return state
+
+
+AREA = Area(
+    wanted=_wanted,
+    results={
+        "trace": _traced,
+        "rank": _ranked,
+        "card": result("card"),
+        "follow": result("path"),
+        "lens": result("lens"),
+        "probe": result("probe"),
+    },
+)
