@@ -161,6 +161,25 @@ class LanguageModel:
             "Try its beginning, or a shorter word.",
         )
 
+    def continuation(self, text: str) -> list[int]:
+        """Tokens of literal text that goes on where other text ends, a leading space included.
+
+        Raises:
+            ScopeError: It is empty, or a token of it has no embedding.
+        """
+        # Some tokenizers put a space before what they take for the beginning of a text.
+        before, both = (
+            self._tokenizer.encode(part, add_special_tokens=False) for part in ("a", "a" + text)
+        )
+        ids = both[len(before) :]
+        if both[: len(before)] != before:
+            ids = self._tokenizer.encode(text, add_special_tokens=False)
+        if not ids or max(ids) >= len(self.texts):
+            raise ScopeError(
+                f"“{text}” is no text for this model.", "Write the words that are to follow."
+            )
+        return [int(i) for i in ids]
+
     def decode(self, ids: list[int] | tuple[int, ...]) -> str:
         """Text of an answer, without special tokens and without half a character at its end."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True)).rstrip("\ufffd")

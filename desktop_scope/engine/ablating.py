@@ -1,0 +1,152 @@
+"""Many texts at once, each with interventions of its own: right-padded, one pass for a batch.
+
+A decoder looks only backwards, so the padding after a text changes nothing in it and needs no
+attention mask; it is never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from desktop_scope.engine.hook_points import HookPoint
+from desktop_scope.engine.hooks import Edit, checked
+from desktop_scope.engine.interventions import Steering
+from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.types import Floats, Intervention
+from desktop_scope.engine.worker import Job
+
+_TOKENS_AT_ONCE = 2048  # padding included: bounds the memory of a batch
+
+
+@dataclass(frozen=True)
+class Run:
+    """One text, and what is done while the model reads it.
+
+    Attributes:
+        tokens: Where interventions apply; None for everywhere.
+    """
+
+    ids: tuple[int, ...]
+    interventions: tuple[Intervention, ...] = ()
+    tokens: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A text, and two ways in which it may go on.
+
+    Attributes:
+        run: The text alone, without either answer.
+    """
+
+    run: Run
+    answer: tuple[int, ...]
+    instead: tuple[int, ...]
+
+    def continued(self, answer: tuple[int, ...]) -> Run:
+        """The text with all of an answer but its last token, which nothing follows."""
+        return Run((*self.run.ids, *answer[:-1]), self.run.interventions, self.run.tokens)
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Which texts to run together: those of like length, as many as fit."""
+    batch: list[int] = []
+    for n in sorted(range(len(lengths)), key=lambda n: lengths[n]):
+        if batch and (len(batch) + 1) * lengths[n] > _TOKENS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(n)
+    if batch:
+        yield batch
+
+
+def padded(texts: Sequence[Sequence[int]], device: torch.device) -> torch.Tensor:
+    """Token ids [batch, pos], filled up at the right with what is never read."""
+    ids = np.zeros((len(texts), max(map(len, texts))), np.int64)
+    for row, text in zip(ids, texts, strict=True):
+        row[: len(text)] = text
+    return torch.from_numpy(ids).to(device)
+
+
+def run_batch(
+    model: LanguageModel, saes: Sequence[Sae], runs: Sequence[Run], job: Job
+) -> torch.Tensor:
+    """One pass: [batch, pos, d_model] after the final norm; the padding is rubbish."""
+    ids = padded([run.ids for run in runs], model.device)
+    edits = checked(edits_of(runs, saes, ids.shape[1]), model.parts, job.check)
+    return model.hidden(ids, edits, use_cache=False)
+
+
+def edits_of(runs: Sequence[Run], saes: Sequence[Sae], length: int) -> dict[HookPoint, Edit]:
+    """By hook, what is done to each text of a batch that is padded to one length."""
+    together: dict[tuple[Intervention, ...], list[int]] = {}
+    for n, run in enumerate(runs):
+        if run.interventions:
+            together.setdefault(run.interventions, []).append(n)
+    everywhere = all(run.tokens is None for run in runs)
+    chosen = None if everywhere else torch.stack([_chosen(run, length) for run in runs])
+    by_point: dict[HookPoint, list[tuple[list[int], Edit]]] = {}
+    for interventions, rows in together.items():
+        for point, edit in Steering(interventions, saes).edits().items():
+            by_point.setdefault(point, []).append((rows, edit))
+    return {point: _in_rows(parts, chosen) for point, parts in by_point.items()}
+
+
+def _chosen(run: Run, length: int) -> torch.Tensor:
+    """[length] where a text's interventions apply."""
+    chosen = torch.full((length,), run.tokens is None)
+    if run.tokens is not None:
+        chosen[list(run.tokens)] = True
+    return chosen
+
+
+def _in_rows(parts: Sequence[tuple[list[int], Edit]], chosen: torch.Tensor | None) -> Edit:
+    """Several edits of one hook, each of its own texts of the batch."""
+
+    def edit(y: torch.Tensor) -> torch.Tensor | None:
+        result: torch.Tensor | None = None
+        for rows, part in parts:
+            changed = part(y[rows])
+            if changed is None:
+                continue
+            if chosen is not None:
+                changed = torch.where(chosen[rows].to(y.device)[..., None], changed, y[rows])
+            result = y.clone() if result is None else result
+            result[rows] = changed
+        return result
+
+    return edit
+
+
+def score(
+    model: LanguageModel, saes: Sequence[Sae], choices: Sequence[Choice], job: Job, words: str
+) -> Floats:
+    """log p of both answers of every choice, nats: [choices, 2].
+
+    An answer of several tokens is as likely as all of them one after another. Where the answers
+    part at their last token, one pass of the text serves both.
+    """
+    wanted: dict[Run, list[tuple[int, int]]] = {}  # by text to run: which answers it is for
+    for n, choice in enumerate(choices):
+        for side, answer in enumerate((choice.answer, choice.instead)):
+            wanted.setdefault(choice.continued(answer), []).append((n, side))
+    runs = list(wanted)
+    found = np.zeros((len(choices), 2), np.float32)
+    done = 0
+    with torch.inference_mode():
+        for batch in batches([len(run.ids) for run in runs]):
+            job.progress(done, len(runs), words)
+            hidden = run_batch(model, saes, [runs[n] for n in batch], job)
+            for row, n in zip(hidden, batch, strict=True):
+                start = len(choices[wanted[runs[n]][0][0]].run.ids) - 1
+                after = model.logits(row[start : len(runs[n].ids)]).log_softmax(-1).cpu()
+                for which, side in wanted[runs[n]]:
+                    answer = (choices[which].answer, choices[which].instead)[side]
+                    found[which, side] = float(after[range(len(answer)), list(answer)].sum())
+            done += len(batch)
+    return found
