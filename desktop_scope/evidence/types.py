@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -70,6 +71,31 @@ class Neighbour:
     name: str
     cosine: float  # of the decoder rows
     label: Label
+    correlation: float = math.nan  # of the activations over a text; nan if not measured
+
+
+@dataclass(frozen=True)
+class CoFiring:
+    """A feature that fires on the same tokens more often than chance.
+
+    All figures are of the tokens of a text that were looked at (see ``building.sketch``).
+
+    Attributes:
+        jaccard: Tokens on which both fire, as a share of those on which either does.
+        lift: Times as often together as if they had nothing to do with each other.
+        together: On so many of the tokens looked at both fired.
+        fires: On so many of them the feature of the card fired.
+        correlation: Of the activations.
+    """
+
+    feature: FeatureId
+    name: str
+    label: Label
+    jaccard: float
+    lift: float
+    together: int
+    fires: int
+    correlation: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +116,11 @@ class Card:
     suppresses: tuple[TokenEffect, ...]
     examples: tuple[Example, ...]
     neighbours: tuple[Neighbour, ...]  # in its own layer and the ones beside it
-    family: tuple[Neighbour, ...]  # the best match in every SAE of the stream, itself among them
+    # The best match in every SAE, itself among them: by correlation where that was measured, else
+    # by cosine.
+    family: tuple[Neighbour, ...]
+    cofiring: tuple[CoFiring, ...] = ()  # most alike first: of its own SAE, then of the others
+    cofiring_tokens: int = 0  # of the text on which that was measured; 0: not yet
 
 
 @dataclass(frozen=True)
