@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from desktop_scope.cli.common import add_model_arguments, open_workbench, terminal_job
+from desktop_scope.cli.common import (
+    add_model_arguments,
+    clear_progress,
+    open_workbench,
+    terminal_job,
+)
 from desktop_scope.errors import ScopeError
 
 NAME = "index"
@@ -53,8 +57,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     else:
         corpus, note = default_corpus(engine.model)
     built = build(engine, corpus, job, options.out, options.most_tokens)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    clear_progress()
     return {
         "features": built.features,
         "tokens": built.tokens,

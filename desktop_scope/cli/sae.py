@@ -18,6 +18,7 @@ from desktop_scope.errors import ScopeError
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
+    from desktop_scope.engine.model import LanguageModel
     from desktop_scope.engine.types import Health, SaeInfo
 
 NAME = "sae"
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:
     found = []
-    engine, workspace = _open(options, (options.path,), options.hook)
+    engine, workspace = _open(options, options.path, options.hook)
     for slot, info in enumerate(engine.infos):
         health = engine.check(CheckSae(slot, workspace), terminal_job())
         found.append(_as_json(info, health))
@@ -55,7 +56,10 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _open(
-    options: argparse.Namespace, paths: tuple[Path, ...], hook: str | None = None
+    options: argparse.Namespace,
+    path: Path,
+    hook: str | None = None,
+    model: LanguageModel | None = None,
 ) -> tuple[Engine, Workspace]:
     from desktop_scope.engine.devices import import_torch
 
@@ -63,7 +67,7 @@ def _open(
     from desktop_scope.formats import open_sae
     from desktop_scope.library.opening import open_engine, sae_paths
 
-    opened = [weights for path in paths for one in sae_paths(path) for weights in open_sae(one)]
+    opened = [weights for one in sae_paths(path) for weights in open_sae(one)]
     moved = []
     for w in opened if hook else ():
         if w.reads != w.writes:
@@ -72,9 +76,9 @@ def _open(
                 "--hook is for autoencoders.",
             )
         moved.append(Placement(w.name, str(hook), str(hook), w.norm, w.centred, w.subtract_b_dec))
-    workspace = Workspace(paths, model_for(options.model, opened), tuple(moved))
+    workspace = Workspace((path,), model_for(options.model, opened), tuple(moved))
     request = LoadModel(workspace, device=options.device, dtype=options.dtype)
-    return open_engine(request, terminal_job()), workspace
+    return open_engine(request, terminal_job(), model), workspace
 
 
 def _as_json(info: SaeInfo, health: Health) -> dict[str, Any]:
@@ -123,10 +127,9 @@ def _convert(options: argparse.Namespace) -> dict[str, Any]:
             f"{options.path} holds {len(opened)} SAEs.", "Name the file or folder of one of them."
         )
     out = convert(opened[0], options.out, options.to)
-    fvus = []
-    for path in (options.path, out):
-        engine, _ = _open(options, (path,))
-        fvus.append(engine.fvu(0, terminal_job()))
+    before, _ = _open(options, options.path)
+    after, _ = _open(options, out, model=before.model)
+    fvus = [engine.fvu(0, terminal_job()) for engine in (before, after)]
     return {
         "file": str(out),
         "to": options.to,

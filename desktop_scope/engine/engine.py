@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 
 import torch
@@ -46,20 +47,21 @@ class Engine:
     The methods that take a Job run on one thread, one after another. ``lens`` and the decoders
     are only ever read, so lookups may use them from another thread.
 
+    Args:
+        model: The model.
+        saes: SAEs that fit it (``check_fit``).
+
     Attributes:
         saes: In the order in which a forward pass reaches what they read.
         infos: What is to be said of each SAE.
     """
 
     def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
-        for sae in saes:
-            check_fit(model, sae.weights)
         self.model = model
         self.saes = tuple(sorted(saes, key=_place))
         self.infos = infos_of([sae.weights for sae in self.saes])
         self.lens = Lens(model)
         self._meter = DamageMeter(model, self.saes)
-        self._doctor: Doctor | None = None  # made when first needed
         self._last: tuple[Trace, torch.Tensor] | None = None
 
     @property
@@ -87,13 +89,15 @@ class Engine:
 
     def check(self, request: CheckSae, job: Job) -> Health:
         """How one SAE fits where it is attached."""
-        if self._doctor is None:
-            self._doctor = Doctor(self.model, self.saes)
         return self._doctor.examine(request.slot, job)
 
     def fvu(self, slot: int, job: Job) -> float:
         """The variance that one SAE leaves unexplained on the built-in text."""
-        return Doctor(self.model, self.saes).fvu(slot, job)
+        return self._doctor.fvu(slot, job)
+
+    @cached_property
+    def _doctor(self) -> Doctor:
+        return Doctor(self.model, self.saes)
 
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""

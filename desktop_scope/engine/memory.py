@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from desktop_scope.engine.checkpoint import Stored, stored_tensors
 from desktop_scope.engine.devices import choose_dtype
+from desktop_scope.engine.types import Fit
 from desktop_scope.errors import ScopeError
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
@@ -48,26 +48,6 @@ def available(device: torch.device) -> int:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     free = int(psutil.virtual_memory().available)
     return min(free, torch.mps.recommended_max_memory()) if device.type == "mps" else free
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Whether a model fits.
-
-    Attributes:
-        needed: Bytes that loading and running it take.
-        available: Bytes that are free.
-        advice: What would fit, best first, for people; empty when it fits as it is.
-    """
-
-    needed: int
-    available: int
-    advice: tuple[str, ...]
-
-    @property
-    def fits(self) -> bool:
-        """Whether there is enough."""
-        return self.needed <= self.available
 
 
 def fit(source: Path | Any, dtype: str, device: torch.device) -> Fit:

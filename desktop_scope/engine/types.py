@@ -173,6 +173,26 @@ class LensRow:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """Whether a model fits.
+
+    Attributes:
+        needed: Bytes that loading and running it take.
+        available: Bytes that are free.
+        advice: What would fit, best first, for people; empty when it fits as it is.
+    """
+
+    needed: int
+    available: int
+    advice: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is enough."""
+        return self.needed <= self.available
+
+
+@dataclass(frozen=True)
 class SaeInfo:
     """One open SAE, in words and numbers for people.
 

@@ -82,7 +82,26 @@ class PackEvidence:
         return self._store.examples(FeatureId(self._layer, index))
 
 
-class SampleEvidence:
+class Unlabelled:
+    """Evidence about features that nobody has named.
+
+    Attributes:
+        dull: None is known to be, [N].
+    """
+
+    def __init__(self, n_features: int) -> None:
+        self.dull: Bools = np.zeros(n_features, bool)
+
+    def label(self, index: int) -> Label:
+        """There is none."""
+        return UNLABELLED
+
+    def matching(self, words: str) -> Bools:
+        """None has a label to match."""
+        return np.full(len(self.dull), not words.strip())
+
+
+class SampleEvidence(Unlabelled):
     """What a sample of text has shown; nothing at all before there is one.
 
     A maximum seen on a few thousand tokens is a floor: features that the sample did not wake are
@@ -97,12 +116,12 @@ class SampleEvidence:
         max_active: Floats | None = None,
         median_norm: float = math.nan,
     ) -> None:
+        super().__init__(n_features)
         unknown = np.full(n_features, np.nan, np.float32)
         self.density = unknown if density is None else density
         self.mean_active = unknown if mean_active is None else mean_active
         self.max_active = unknown if max_active is None else _filled(max_active)
         self.median_norm = median_norm
-        self.dull = np.zeros(n_features, bool)
 
     @classmethod
     def of(cls, health: Health) -> SampleEvidence:
@@ -114,14 +133,6 @@ class SampleEvidence:
             health.max_active,
             health.median_norm,
         )
-
-    def label(self, index: int) -> Label:
-        """There is none."""
-        return UNLABELLED
-
-    def matching(self, words: str) -> Bools:
-        """None has a label to match."""
-        return np.full(len(self.dull), not words.strip())
 
     def histogram(self, index: int) -> Ints:
         """Empty."""

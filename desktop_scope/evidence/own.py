@@ -18,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from desktop_scope import paths
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae_weights import SaeWeights
-from desktop_scope.engine.types import Bools, Floats, Ints, ModelInfo
+from desktop_scope.engine.types import Floats, Ints, ModelInfo
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.known import UNLABELLED
+from desktop_scope.evidence.known import Unlabelled
 from desktop_scope.evidence.store import N_BINS, N_TOP, WINDOW, WINDOW_LEFT
-from desktop_scope.evidence.types import Example, Label, TopToken
+from desktop_scope.evidence.types import Example, TopToken
 
 FILE = "evidence.safetensors"
 FORMAT = "desktop-scope-evidence/1"
@@ -83,7 +83,7 @@ def own_evidence(weights: SaeWeights, model: LanguageModel) -> OwnEvidence | Non
     return OwnEvidence(folder, weights.d_sae, model.texts)
 
 
-class OwnEvidence:
+class OwnEvidence(Unlabelled):
     """What was gathered about one SAE; the files stay mapped. See ``known.SaeEvidence``.
 
     Args:
@@ -99,6 +99,7 @@ class OwnEvidence:
     """
 
     def __init__(self, folder: Path, n_features: int, token_texts: tuple[str, ...]) -> None:
+        super().__init__(n_features)
         self._folder, self._texts = folder, token_texts
         try:
             self._file = safe_open(folder / FILE, framework="numpy")
@@ -120,15 +121,6 @@ class OwnEvidence:
         size, starts = self._tokens.get_shape(), self._row_start
         if starts.ndim != 1 or size != [starts[-1]] or (np.diff(starts) <= 0).any():
             raise self._damaged("its rows do not add up to its text")
-        self.dull: Bools = np.zeros(n_features, bool)
-
-    def label(self, index: int) -> Label:
-        """There is none."""
-        return UNLABELLED
-
-    def matching(self, words: str) -> Bools:
-        """None has a label to match."""
-        return np.full(len(self.dull), not words.strip())
 
     def histogram(self, index: int) -> Ints:
         """Counts of activations between each two of BIN_EDGES; those beyond are at the ends."""

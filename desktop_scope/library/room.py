@@ -7,6 +7,7 @@ from pathlib import Path
 
 from desktop_scope.engine.devices import import_torch
 from desktop_scope.engine.requests import Request
+from desktop_scope.engine.types import Fit
 from desktop_scope.engine.worker import Job
 
 _SPREAD = "spread"
@@ -25,29 +26,18 @@ class MeasureRoom(Request):
 
 
 @dataclass(frozen=True)
-class Room:
+class Room(Fit):
     """What a model needs and what there is.
 
     Attributes:
         request: What was asked.
         dtype: The number type, where ``auto`` was asked the one that it means.
         device: The same of the device.
-        needed: Bytes.
-        available: Bytes.
-        advice: What would fit, best first; empty when it fits as it is.
     """
 
     request: MeasureRoom
     dtype: str
     device: str
-    needed: int
-    available: int
-    advice: tuple[str, ...]
-
-    @property
-    def fits(self) -> bool:
-        """Whether there is enough."""
-        return self.needed <= self.available
 
 
 def measure_room(request: MeasureRoom, job: Job) -> Room:

@@ -67,12 +67,20 @@ def reached_before(model: LanguageModel, point: HookPoint) -> list[HookPoint]:
     return [p for p in before if p.layer < point.layer] if parallel else before
 
 
-@pytest.mark.parametrize("site", WRITABLE, ids=str)
-@pytest.mark.parametrize("family", ["llama", "gemma3", "gpt2", "gpt_neox", "olmo2"])
+@pytest.mark.parametrize(
+    ("family", "site"),
+    [
+        (family, site)
+        for family in ("llama", "gemma3", "gpt2", "gpt_neox", "olmo2")
+        for site in WRITABLE
+        # Attention and MLP read the same stream there: nothing lies between them.
+        if (family, site) != ("gpt_neox", Site.RESID_MID)
+    ],
+    ids=str,
+)
 def test_adding_a_feature_changes_its_own_site_and_nothing_before(family, site):
     model = tiny(family)
-    if site not in model.parts.sites():
-        pytest.skip(f"{family} has no {site}")
+    assert site in model.parts.sites()
     sae = sae_at(model, site)
     item = Intervention(FeatureId(0, 3), 5.0)
     plain, steered = passed(model), passed(model, Steering((item,), [sae]))
