@@ -12,6 +12,7 @@ from desktop_scope.engine.requests import (
     LoadModel,
     MeasureDamage,
     ProbeFeature,
+    RecordTrace,
     Request,
     TracePrompt,
 )
@@ -60,6 +61,7 @@ class Workbench:
         self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
             LoadModel: self._load,
             TracePrompt: lambda request, job: self.engine.trace(request, job),
+            RecordTrace: lambda request, job: self.engine.record(request, job),
             Generate: self._generate,
             MeasureDamage: lambda request, job: self.engine.damage(request, job),
             ProbeFeature: lambda request, job: self.engine.probe(request, job),

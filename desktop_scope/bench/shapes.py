@@ -6,6 +6,7 @@ a trace needs once, at the speed with which it copies memory in the same run.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -64,6 +65,7 @@ def run(
 
     from desktop_scope.engine import trace as tracing
     from desktop_scope.engine.memory import available
+    from desktop_scope.engine.recorded import Recordings
     from desktop_scope.engine.worker import silent_job
 
     use_threads(0)
@@ -82,8 +84,14 @@ def run(
         saes = _saes(sizes, model, where)
         ids = torch.randint(0, sizes["vocab_size"], (1, N_TOKENS), device=where)
 
+        recordings = Recordings(model, saes)
+        trouble = recordings.record(N_TOKENS) if where.type == "cuda" else "not a GPU"
+        if where.type == "cuda" and trouble:
+            print(trouble, file=sys.stderr)
+
         def ours() -> None:
-            tracing.encode_ids(model, saes, ids, silent_job())
+            if recordings.encode(ids) is None:
+                tracing.encode_ids(model, saes, ids, silent_job())
             _wait(where)
 
         def reference() -> None:
@@ -97,6 +105,7 @@ def run(
     return {
         "layers": float(sizes["num_hidden_layers"]),
         "tokens": float(N_TOKENS),
+        "recorded": float(not trouble),
         "trace_seconds": times.ours,
         "plain_forward_seconds": times.other,
         "floor_seconds": floor,

@@ -16,11 +16,13 @@ from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.recorded import Recordings
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
     MeasureDamage,
     ProbeFeature,
+    RecordTrace,
     TracePrompt,
 )
 from desktop_scope.engine.sae import Sae, sae_of
@@ -62,6 +64,7 @@ class Engine:
         self.infos = infos_of([sae.weights for sae in self.saes])
         self.lens = Lens(model)
         self._meter = DamageMeter(model, self.saes)
+        self._recordings = Recordings(model, self.saes)
         self._last: tuple[Trace, torch.Tensor] | None = None
 
     @property
@@ -71,8 +74,14 @@ class Engine:
 
     def trace(self, request: TracePrompt, job: Job) -> Trace:
         """Features of a text in every SAE."""
-        self._last = tracing.trace(self.model, self.saes, request, job)
+        recorded = self._recordings.encode
+        self._last = tracing.trace(self.model, self.saes, request, job, recorded)
         return self._last[0]
+
+    def record(self, request: RecordTrace, job: Job) -> str:
+        """Make traces of one length fast; says why not, if they cannot be on this device."""
+        job.check()
+        return self._recordings.record(request.length)
 
     def generate(
         self,

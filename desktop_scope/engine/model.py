@@ -186,6 +186,12 @@ class LanguageModel:
 
     # ---- running
 
+    @property
+    def layer_types(self) -> tuple[str, ...]:
+        """What attention each block pays (full, sliding), where the configuration says."""
+        config = self._model.config.get_text_config(decoder=True)
+        return tuple(getattr(config, "layer_types", None) or ())
+
     def hidden(
         self, ids: torch.Tensor, edits: Mapping[HookPoint, Edit], **more: Any
     ) -> torch.Tensor:

@@ -93,6 +93,28 @@ class TracePrompt(Request):
     interventions: tuple[Intervention, ...] = ()
 
 
+_RECORDED_LENGTHS = (32, 64, 128, 256, 512)  # tokens
+
+
+def recorded_length(n_tokens: int) -> int | None:
+    """The recorded length that a text is padded to; None where it is too long."""
+    return next((length for length in _RECORDED_LENGTHS if n_tokens <= length), None)
+
+
+@dataclass(frozen=True)
+class RecordTrace(Request):
+    """Make traces of one length fast, where the device can record them."""
+
+    kind = "record"
+    replaces = frozenset({"record"})
+    worker = "engine"
+    patient = True
+
+    length: int
+    workspace: Workspace
+    attempt: int
+
+
 @dataclass(frozen=True)
 class Generate(Request):
     """Answer a prompt once for each set of interventions, the answers streaming together."""

@@ -157,10 +157,31 @@ class Sae:
         flat = self._active(dots)
         index = flat % self.d_sae
         value = self._values(dots.view(-1)[flat], index)
-        if self.weights.architecture is Architecture.GATED:
-            flat, index, value = flat[value > 0], index[value > 0], value[value > 0]
         count = torch.bincount(flat // self.d_sae, minlength=len(x))
         return count.cpu().numpy(), index.to(torch.int32).cpu().numpy(), value.cpu().numpy()
+
+    def compact(
+        self, x: torch.Tensor, keep: torch.Tensor, capacity: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As ``encode``, but in shapes that do not depend on what fires: for recorded programs.
+
+        Args:
+            x: [n, d_in] activations.
+            keep: [n] rows that are encoded.
+            capacity: Of so many active features the values are given, row by row.
+
+        Returns:
+            How many features are active in each row, [n] int32; the first of them, [capacity]
+            int32 and float32, where what comes after the last one means nothing.
+        """
+        dots = self._dots(x)
+        active = (self._mask(dots) & keep[:, None]).view(-1)
+        ends = active.cumsum(0, dtype=torch.int32)
+        places = torch.arange(1, capacity + 1, dtype=torch.int32, device=x.device)
+        flat = torch.searchsorted(ends, places).clamp_(max=len(active) - 1)
+        index = flat % self.d_sae
+        count = active.view(len(x), -1).sum(1, dtype=torch.int32)
+        return count, index.to(torch.int32), self._values(dots.view(-1)[flat], index)
 
     def _dots(self, x: torch.Tensor) -> torch.Tensor:
         """[n, d_in] → x·W_encᵀ after the input's normalisation, [n, d_sae]."""
@@ -179,11 +200,19 @@ class Sae:
 
     def _active(self, dots: torch.Tensor) -> torch.Tensor:
         """Flat positions of the active features of [n, d_sae], ascending."""
-        match self.weights.architecture:
-            case Architecture.TOPK | Architecture.ABSTOPK | Architecture.GROUPMAX:
-                return self._chosen(dots + self._bias)
-            case _:
-                return _above(dots, self._edge)
+        plain = self.weights.k is None and self.weights.gate is None
+        if plain and dots.device.type == "cpu":  # numpy takes a third of torch's time for it
+            return torch.from_numpy(np.flatnonzero(dots.numpy() > self._edge.numpy()))
+        return self._mask(dots).view(-1).nonzero().squeeze(1)
+
+    def _mask(self, dots: torch.Tensor) -> torch.Tensor:
+        """Which features are active, [n, d_sae]."""
+        if self.weights.k is not None:
+            return self._chosen(dots + self._bias)
+        active = dots > self._edge
+        if self.weights.gate is not None:
+            active &= dots * self._magnitude + self._bias > 0
+        return active
 
     def _chosen(self, h: torch.Tensor) -> torch.Tensor:
         """What a fixed number per row leaves of [n, d_sae]."""
@@ -192,14 +221,12 @@ class Sae:
         if self._selection is not None:
             h = h * self._selection
         rank = h.abs() if kind is Architecture.ABSTOPK else h.relu()
-        start = torch.arange(len(h), device=h.device)[:, None] * self.d_sae
         if kind is Architecture.GROUPMAX:
             best, place = rank.view(len(h), k, self.d_sae // k).max(-1)
             place = place + torch.arange(k, device=h.device) * (self.d_sae // k)
         else:
             best, place = rank.topk(min(k, self.d_sae), sorted=False)
-        flat: torch.Tensor = (start + place)[best > 0]
-        return flat.sort().values
+        return torch.zeros_like(h, dtype=torch.bool).scatter_(1, place, best > 0)
 
     def _normalised(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """[..., d_in] → what the encoder sees, and shift and scale that undo it, [..., d_in or 1].
@@ -226,12 +253,9 @@ class Sae:
         """One feature alone on [..., d_in]: float32 [...]."""
         w = self.weights
         if w.k is not None:  # the others decide whether it is active
-            flat = x.reshape(-1, x.shape[-1])
-            dots = self._dots(flat)
-            chosen = torch.zeros(dots.numel(), dtype=torch.bool, device=dots.device)
-            chosen[self._active(dots)] = True
+            dots = self._dots(x.reshape(-1, x.shape[-1]))
             values = dots[:, index] + self._bias[index]
-            return torch.where(chosen.view_as(dots)[:, index], values, 0.0).view(x.shape[:-1])
+            return torch.where(self._mask(dots)[:, index], values, 0.0).view(x.shape[:-1])
         one = torch.tensor(index, device=self.device)
         scale = None if self._scale is None else self._scale[index : index + 1]
         row = _floats(w.W_enc[index : index + 1], scale)[0].to(x.device)
@@ -310,13 +334,6 @@ class Sae:
         w = self.weights
         norms: torch.Tensor = w.W_dec.float().norm(dim=1)
         return norms if w.W_dec_scale is None else norms * w.W_dec_scale
-
-
-def _above(dots: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
-    """Flat positions where a row exceeds the edge; numpy takes a third of torch's time for it."""
-    if dots.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(dots.numpy() > edge.numpy()))
-    return (dots > edge).view(-1).nonzero().squeeze(1)
 
 
 def sae_of(saes: Sequence[Sae], feature: FeatureId) -> Sae:

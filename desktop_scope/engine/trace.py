@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +55,7 @@ def run(
     job: Job,
     steering: Steering | None = None,
     on_layer: Callable[[int], None] | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Activations:
     """Run a text once.
 
@@ -61,6 +64,7 @@ def run(
         points: The hooks to keep, beside resid_post of every layer.
         steering: Applied before a hook is read.
         on_layer: Told each layer as it is done.
+        more: Passed to the transformers model.
     """
     n_layers = len(model.parts.blocks)
     dtype = model.W_U.dtype
@@ -90,7 +94,7 @@ def run(
     wanted = set(points)
     every = wanted | changes.keys() | {resid_post(layer) for layer in range(n_layers)}
     edits = {point: edit_of(point) for point in sorted(every)}
-    kept.hidden = model.hidden(ids, edits, use_cache=False)[0]
+    kept.hidden = model.hidden(ids, edits, use_cache=False, **more)[0]
     return kept
 
 
@@ -155,10 +159,21 @@ def encode_ids(
     return Encoded(kept, masked, tuple(acts), logprobs, following)
 
 
+Recorded = Callable[[torch.Tensor], Encoded | None]
+
+
 def trace(
-    model: LanguageModel, saes: Sequence[Sae], request: TracePrompt, job: Job
+    model: LanguageModel,
+    saes: Sequence[Sae],
+    request: TracePrompt,
+    job: Job,
+    recorded: Recorded = lambda ids: None,
 ) -> tuple[Trace, torch.Tensor]:
     """Encode a text with every SAE.
+
+    Args:
+        recorded: A faster way from ids [1, T] to what ``encode_ids`` gives without steering; None
+            where it has none for them.
 
     Returns:
         The trace, and the residual stream [L, T, d_model] of its forward pass.
@@ -171,7 +186,8 @@ def trace(
     ids = torch.tensor([all_ids], device=model.device)
     steering = Steering(request.interventions, saes)
     with torch.inference_mode():
-        found = encode_ids(model, saes, ids, job, steering)
+        found = None if request.interventions else recorded(ids)
+        found = found or encode_ids(model, saes, ids, job, steering)
         probs, next_ids = found.following.softmax(-1).topk(_N_NEXT)
     result = Trace(
         prompt=request.prompt,

@@ -24,6 +24,7 @@ _WORDS = {
     "identify": "Looking at what you gave",
     "scan": "Looking through this machine’s folders",
     "check": "Checking an autoencoder",
+    "record": "Making traces of this length fast",
 }
 _MEMORY_EVERY_S = 1.0
 _DOING_WIDTH = 220

@@ -15,6 +15,7 @@ from desktop_scope.engine.requests import (
     LoadModel,
     MeasureDamage,
     ProbeFeature,
+    RecordTrace,
     Request,
     TracePrompt,
     Workspace,
@@ -126,6 +127,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     Browse: lambda r: Listing(),
     Identify: lambda r: Workspace(r.paths, Path("found")),
     CheckSae: lambda r: health(r.slot),
+    RecordTrace: lambda r: "",
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
 }
 

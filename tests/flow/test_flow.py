@@ -76,6 +76,28 @@ def test_an_unchanged_state_asks_for_nothing(desk):
     assert flow.plan(desk.state, desk.state) == flow.Plan()
 
 
+def test_on_a_gpu_traces_are_recorded_once_nobody_waits(desk):
+    assert "record" not in flow.wanted(desk.state)
+    desk.replace(replace(desk.state, model=replace(desk.state.model, device="cuda")))
+    assert kinds(desk.last_plan.submit) == {"record"}
+    assert flow.wanted(desk.state)["record"].length == 32
+    desk.act(actions.set_prompt, Prompt("five", chat=False))
+    assert "record" in desk.last_plan.cancel
+    desk.settle()
+    assert desk.state.messages == ()
+    desk.act(actions.set_prompt, Prompt("five " * 40, chat=False))
+    desk.settle()
+    assert flow.wanted(desk.state)["record"].length == 64
+
+
+def test_a_device_that_cannot_record_is_reported_once(desk):
+    desk.replace(replace(desk.state, model=replace(desk.state.model, device="cuda")))
+    ticket = next(job.ticket for job in desk.state.jobs if job.kind == "record")
+    desk.deliver(Done(ticket, desk.requests[ticket], "It cannot."))
+    assert [m.text for m in desk.state.messages] == ["It cannot."]
+    assert desk.state.jobs == ()
+
+
 def test_a_new_prompt_asks_for_its_trace_alone(desk):
     desk.act(actions.set_prompt, Prompt("five six", chat=False))
     assert desk.last_plan.submit == (TracePrompt(Prompt("five six", chat=False)),)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from desktop_scope.engine.requests import ProbeFeature, Request, TracePrompt
+from desktop_scope.engine.requests import (
+    ProbeFeature,
+    RecordTrace,
+    Request,
+    TracePrompt,
+    recorded_length,
+)
 from desktop_scope.engine.types import Trace
 from desktop_scope.evidence.requests import FollowFeature, RankFeatures, ReadCard, ReadLens, Scope
 from desktop_scope.evidence.types import Ranking
+from desktop_scope.gui.actions import say
 from desktop_scope.gui.areas.base import Area, result
-from desktop_scope.gui.state import AppState, Selection
+from desktop_scope.gui.state import AppState, Message, Selection
 
 
 def _wanted(state: AppState) -> Iterator[Request]:
@@ -21,6 +28,10 @@ def _wanted(state: AppState) -> Iterator[Request]:
         yield _trace_request(state)
     if trace is not None and token is not None and token < trace.n_tokens:
         yield ReadLens(trace, token)
+    if trace is not None and state.model.device == "cuda":
+        length = recorded_length(trace.n_tokens)
+        if length is not None:
+            yield RecordTrace(length, state.workspace, state.attempt)
     if state.opened is None:
         return
     if feature is not None:
@@ -67,6 +78,10 @@ def _traced(state: AppState, trace: Trace) -> AppState:
     return replace(state, trace=trace, selection=replace(state.selection, token=token))
 
 
+def _recorded(state: AppState, trouble: str) -> AppState:
+    return say(state, Message(trouble, is_error=False)) if trouble else state
+
+
 def _ranked(state: AppState, ranking: Ranking) -> AppState:
     state = replace(state, ranking=ranking)
     if state.selection.feature is None and ranking.rows:
@@ -79,6 +94,7 @@ AREA = Area(
     wanted=_wanted,
     results={
         "trace": _traced,
+        "record": _recorded,
         "rank": _ranked,
         "card": result("card"),
         "follow": result("path"),
