@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from desktop_scope.engine.devices import import_torch
+from desktop_scope.engine.questions import ExplainAnswer
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
@@ -66,6 +67,7 @@ class Workbench:
             MeasureDamage: lambda request, job: self.engine.damage(request, job),
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             CheckSae: self._check,
+            ExplainAnswer: lambda request, job: self.engine.explain(request, job),
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),

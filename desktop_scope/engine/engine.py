@@ -10,12 +10,14 @@ import torch
 
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
+from desktop_scope.engine.attribution import Fork, attribute
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
 from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.questions import ExplainAnswer, Explanation
 from desktop_scope.engine.recorded import Recordings
 from desktop_scope.engine.requests import (
     CheckSae,
@@ -107,6 +109,12 @@ class Engine:
     @cached_property
     def _doctor(self) -> Doctor:
         return Doctor(self.model, self.saes)
+
+    def explain(self, request: ExplainAnswer, job: Job) -> Explanation:
+        """Why one answer rather than another."""
+        fork = Fork.of(self.model, request.question)
+        found = attribute(self.model, self.saes, fork, job, request.method)
+        return Explanation(request.question, found)
 
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""

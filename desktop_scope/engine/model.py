@@ -52,7 +52,7 @@ class LanguageModel:
     ) -> None:
         self.info = info
         self.d_model = info.d_model
-        self._model = model
+        self._model = model.requires_grad_(False)  # gradients are of activations only
         self._tokenizer = tokenizer
         self._raw_first = [] if raw_first_token is None else [raw_first_token]
         # The unembedding as plain rows, since packed ones cannot be read back; where it is the

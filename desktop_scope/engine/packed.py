@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,9 +36,32 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., d_in] → [..., d_out]."""
+        if torch.is_grad_enabled() and x.requires_grad:
+            return _WithGradient.apply(x, self)  # type: ignore[no-any-return, no-untyped-call]
+        return self.product(x)
+
+    def product(self, x: torch.Tensor) -> torch.Tensor:
+        """The same, unknown to autograd."""
         return torch.ops.mkldnn._linear_pointwise(  # type: ignore[no-any-return]
             x, self._weight, self._bias, "none", [], ""
         )
+
+    def weight(self) -> torch.Tensor:
+        """[d_out, d_in] as it was, unpacked anew."""
+        return self._weight.to_dense()  # type: ignore[no-any-return]
+
+
+class _WithGradient(torch.autograd.Function):
+    """oneDNN's operator has no backward pass. The weight is unpacked for it and let go again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, layer: PackedLinear) -> torch.Tensor:
+        ctx.layer = layer
+        return layer.product(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return grads[0] @ ctx.layer.weight(), None
 
 
 def _seconds(work: Callable[[], object]) -> float:

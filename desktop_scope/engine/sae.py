@@ -274,13 +274,10 @@ class Sae:
         Returns:
             The reconstruction of what is written, [T, d_out] float32 on x's device.
         """
-        w = self.weights
         index, place = np.unique(acts.indices, return_inverse=True)
         rows = self.decoder_rows(index).to(x.device)
-        if w.decoder_norm is DecoderNorm.RESCALE:
-            rows = rows / self._decoder_norms[torch.from_numpy(index).long()].to(x.device)[:, None]
         if not len(index):
-            rows, place = torch.zeros(1, w.d_out, device=x.device), place[:0]
+            rows, place = torch.zeros(1, self.weights.d_out, device=x.device), place[:0]
         y = embedding_bag(
             torch.from_numpy(place.astype(np.int64)).to(x.device),
             rows,
@@ -288,24 +285,32 @@ class Sae:
             mode="sum",
             per_sample_weights=torch.from_numpy(acts.values.copy()).to(x.device),
         )
+        return y * self.scale(x) + self.silent(x)
+
+    def scale(self, x: torch.Tensor) -> torch.Tensor:
+        """What the input's normalisation multiplies the decoder's rows by: [T, 1] or []."""
+        return self._normalised(x)[2]
+
+    def silent(self, x: torch.Tensor) -> torch.Tensor:
+        """What is written when no feature is active, [T, d_out] or [d_out]."""
+        w = self.weights
         _, shift, scale = self._normalised(x)
-        y = (y + w.b_dec.float().to(x.device)) * scale + shift
+        y = w.b_dec.float().to(x.device) * scale + shift
         return y if w.W_skip is None else y + x.float() @ w.W_skip.float().to(x.device)
 
     def decoder_rows(self, index: np.ndarray) -> torch.Tensor:
-        """What some features write per unit of activation, [n, d_out] float32 on the CPU."""
+        """What some features write per unit of activation, but for ``scale``: [n, d_out], CPU.
+
+        Of a SAE that rescales its activations, the stored rows are divided by their length.
+        """
         w, at = self.weights, torch.from_numpy(np.asarray(index, np.int64))
-        return _floats(w.W_dec[at], None if w.W_dec_scale is None else w.W_dec_scale[at])
+        rows = _floats(w.W_dec[at], None if w.W_dec_scale is None else w.W_dec_scale[at])
+        rescales = w.decoder_norm is DecoderNorm.RESCALE
+        return rows / rows.norm(dim=1, keepdim=True) if rescales else rows
 
     def decoder_row(self, index: int) -> torch.Tensor:
-        """The direction that a feature writes per unit of activation, [d_out] float32, CPU.
-
-        Of a SAE that rescales its activations, the stored row is divided by its length.
-        """
-        row: torch.Tensor = self.decoder_rows(np.array([index]))[0]
-        if self.weights.decoder_norm is DecoderNorm.RESCALE:
-            row = row / row.norm()
-        return row
+        """The direction that a feature writes per unit of activation, [d_out] float32, CPU."""
+        return self.decoder_rows(np.array([index]))[0]
 
     @property
     def in_stream(self) -> bool:

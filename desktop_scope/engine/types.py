@@ -18,7 +18,7 @@ Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 
 
-def _lock(value: object) -> None:
+def lock(value: object) -> None:
     """Make a value's arrays read-only: it travels between threads."""
     for item in vars(value).values():
         if isinstance(item, np.ndarray):
@@ -49,7 +49,7 @@ class FeatureActs:
     values: Floats  # [nnz], all > 0
 
     def __post_init__(self) -> None:
-        _lock(self)
+        lock(self)
 
     def at(self, token: int) -> tuple[Ints, Floats]:
         """Feature indices and values of one token."""
@@ -108,7 +108,7 @@ class Trace:
     interventions: tuple[Intervention, ...] = ()
 
     def __post_init__(self) -> None:
-        _lock(self)
+        lock(self)
 
     @property
     def n_tokens(self) -> int:
@@ -160,7 +160,7 @@ class Probe:
     masked: Bools  # [T]
 
     def __post_init__(self) -> None:
-        _lock(self)
+        lock(self)
 
 
 @dataclass(frozen=True)
@@ -297,4 +297,4 @@ class Health:
     median_norm: float
 
     def __post_init__(self) -> None:
-        _lock(self)
+        lock(self)

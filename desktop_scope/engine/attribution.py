@@ -1,0 +1,308 @@
+"""Why this answer and not that one: what every feature contributes to the difference.
+
+With y what an SAE writes at a token, f its features and d their decoder rows,
+``y = Σ fᵢ·dᵢ + bias + error``, and m the difference of the answers' log-probabilities:
+
+    effect of feature i = fᵢ · (g · dᵢ),  of the error = g · error,  of the bias = g · bias
+
+They sum to ``g · y``. The gradient g of m by y is, by method:
+
+    gradient  ∂m/∂y, of the model as it is (gradient × activation, attribution patching)
+    relp      ∂m/∂y, of the model linearised by the rules in ``linearising``
+    ig        the mean of ∂m/∂y while the SAE's features are scaled from 0 to 1, bias and error
+              kept (integrated gradients; Marks et al., "Sparse Feature Circuits")
+
+Nothing is encoded at masked tokens: there, all of y counts as error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from desktop_scope.engine.ablating import padded
+from desktop_scope.engine.devices import QUANTISED
+from desktop_scope.engine.families import Side
+from desktop_scope.engine.hook_points import HookPoint, Site
+from desktop_scope.engine.hooks import Edit, checked
+from desktop_scope.engine.memory import available
+from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.questions import Attribution, Method, Question
+from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.trace import Activations, mask_of, own_mask
+from desktop_scope.engine.types import FeatureActs, Floats
+from desktop_scope.engine.worker import Job
+from desktop_scope.errors import ScopeError
+
+_KEPT_PER_TOKEN = 40  # times d_model numbers that a layer keeps for its backward pass, roughly
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A text up to where two answers part, and both from there on.
+
+    The tokens that only one answer has follow those of the text: first the answer's but its last,
+    then those of what stands instead.
+    """
+
+    text: tuple[int, ...]
+    answer: tuple[int, ...]
+    instead: tuple[int, ...]
+
+    @classmethod
+    def of(cls, model: LanguageModel, question: Question) -> Fork:
+        """Tokens of a question.
+
+        Raises:
+            ScopeError: The answers are equal, one begins with the other, or all is too long.
+        """
+        prompt = model.encode(question.prompt)
+        answer, instead = (
+            tuple(model.continuation(said) if isinstance(said, str) else said)
+            for said in (question.answer, question.instead)
+        )
+        return cls.at((*prompt.ids, *question.before), answer, instead).checked(model)
+
+    @classmethod
+    def at(cls, text: tuple[int, ...], answer: tuple[int, ...], instead: tuple[int, ...]) -> Fork:
+        """What both answers begin with belongs to the text: it makes no difference."""
+        n = 0
+        while n < min(len(answer), len(instead)) and answer[n] == instead[n]:
+            n += 1
+        return cls((*text, *answer[:n]), answer[n:], instead[n:])
+
+    def checked(self, model: LanguageModel) -> Fork:
+        """Itself, if there is a difference to explain.
+
+        Raises:
+            ScopeError: There is none, or all is too long.
+        """
+        if not self.answer and not self.instead:
+            raise ScopeError(
+                "Both answers are the same.", "Give another text for what should stand instead."
+            )
+        if not self.answer or not self.instead:
+            raise ScopeError(
+                "One answer begins with the other, so that nothing tells them apart.",
+                "Write on, until they differ.",
+            )
+        if max(map(len, self.rows)) > model.info.context:
+            raise ScopeError(
+                "The prompt and its answer are longer than the context.", "Shorten the prompt."
+            )
+        return self
+
+    @property
+    def rows(self) -> list[tuple[int, ...]]:
+        """What the model reads: one text where the answers are one token each, else two."""
+        rows = [(*self.text, *answer[:-1]) for answer in (self.answer, self.instead)]
+        return rows[:1] if rows[0] == rows[1] else rows
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """[T] every token once."""
+        return (*self.text, *self.answer[:-1], *self.instead[:-1])
+
+    def flat(self, x: torch.Tensor) -> torch.Tensor:
+        """[rows, pos, width] → [T, width]: tokens of the text as the first row has them."""
+        n, rows = len(self.text), self.rows
+        return torch.cat([x[0, : len(rows[0])], *(x[1:, n : len(row)][0] for row in rows[1:])])
+
+    def summed(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Likewise; what both rows have in common counts for both."""
+        flat, n = self.flat(gradient), len(self.text)
+        flat[:n] = gradient[:, :n].sum(0)
+        return flat
+
+    def place(self, token: int) -> tuple[int | None, int]:
+        """Where a token stands: which row (None for every one), and its position there."""
+        n, tail = len(self.text), len(self.answer) - 1
+        if token < n:
+            return None, token
+        return (0, token) if token < n + tail else (1, token - tail)
+
+    def logprobs(self, model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
+        """[rows, pos, d_model] after the final norm → log p of both answers, [2]."""
+        n, found = len(self.text), []
+        for row, answer in zip((0, -1), (self.answer, self.instead), strict=True):
+            after = model.logits(hidden[row, n - 1 : n - 1 + len(answer)]).log_softmax(-1)
+            found.append(after[range(len(answer)), list(answer)].sum())
+        return torch.stack(found)
+
+
+class Pass:
+    """One forward pass that gradients can be asked of.
+
+    Attributes:
+        at: By hook point, the activations there, [batch, pos, width].
+        hidden: After the final norm.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        ids: torch.Tensor,
+        points: Sequence[HookPoint],
+        job: Job,
+        change: Callable[[HookPoint, torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
+        self._job = job
+        self.at: dict[HookPoint, torch.Tensor] = {}
+
+        def keep(point: HookPoint) -> Edit:
+            def edit(x: torch.Tensor) -> torch.Tensor:
+                y = x if change is None else change(point, x)
+                y = y.clone() if y.requires_grad else y.detach().clone().requires_grad_()
+                y.register_hook(lambda _: job.check())  # type: ignore[no-untyped-call]
+                self.at[point] = y
+                return y
+
+            return edit
+
+        edits = checked({point: keep(point) for point in points}, model.parts, job.check)
+        with torch.enable_grad():
+            self.hidden = model.hidden(ids, edits, use_cache=False)
+
+    def gradients(self, target: torch.Tensor, *points: HookPoint) -> list[torch.Tensor]:
+        """Of a number, by the activations at some points; 0 where it does not depend on them."""
+        found = torch.autograd.grad(
+            target, [self.at[p] for p in points], allow_unused=True, retain_graph=True
+        )
+        return [
+            torch.zeros_like(self.at[p]) if g is None else g
+            for p, g in zip(points, found, strict=True)
+        ]
+
+
+def attribute(
+    model: LanguageModel,
+    saes: Sequence[Sae],
+    fork: Fork,
+    job: Job,
+    method: Method = Method.GRADIENT,
+) -> Attribution:
+    """What every feature, error and bias contributes to ``log p(answer) − log p(instead)``.
+
+    Raises:
+        ScopeError: No SAE can be explained, this model has no gradients, or too little memory.
+        Cancelled: The job was.
+    """
+    start = time.perf_counter()
+    slots = [slot for slot, sae in enumerate(saes) if _explainable(model, sae)]
+    if not slots:
+        raise ScopeError(
+            "None of the open SAEs writes to the stream." if saes else "No SAE is open.",
+            "Open SAEs of the residual stream, of attention or of MLPs first.",
+        )
+    _demand_memory(model, fork)
+    ids = padded(fork.rows, model.device)
+    points = sorted({p for s in slots for p in (*saes[s].weights.reads, *saes[s].weights.writes)})
+    with gradients_of(model):
+        job.progress(0, 3, "Reading the text")
+        forward = Pass(model, ids, points, job)
+        logprobs = fork.logprobs(model, forward.hidden)
+        difference = logprobs[0] - logprobs[1]
+        if not difference.isfinite():
+            raise ScopeError(
+                "The model's probabilities are not finite here.",
+                "Choose the number type float32, and switch off what is turned up.",
+            )
+        job.progress(1, 3, "Following it back")
+        gradients = dict(zip(points, forward.gradients(difference, *points), strict=True))
+        likelihoods = logprobs.detach().tolist()
+    with torch.inference_mode():
+        kept = Activations(forward.hidden[0], fork.flat(forward.hidden.detach()))
+        kept.at = {point: fork.flat(y.detach()) for point, y in forward.at.items()}
+        flat = {point: fork.summed(g) for point, g in gradients.items()}
+        masked = mask_of([saes[s] for s in slots], kept)
+        parts = []
+        for n, slot in enumerate(slots):
+            job.progress(n, len(slots), "Reading the features")
+            sae = saes[slot]
+            acts = sae.encode(kept.read_by(sae).to(sae.device), own_mask(sae, masked))
+            g, y = (_side_by_side(at, sae.weights.writes) for at in (flat, kept.at))
+            parts.append((acts, *_split(sae, acts, kept.read_by(sae), y, g)))
+    every_acts, effects, errors, biases = zip(*parts, strict=True)
+    return Attribution(
+        ids=fork.ids,
+        texts=tuple(model.texts[i] for i in fork.ids),
+        n_text=len(fork.text),
+        answer=fork.answer,
+        instead=fork.instead,
+        logprobs=(likelihoods[0], likelihoods[1]),
+        method=method,
+        slots=tuple(slots),
+        acts=every_acts,
+        effects=effects,
+        errors=np.stack(errors),
+        biases=np.stack(biases),
+        left_out=tuple(s.weights.name for n, s in enumerate(saes) if n not in slots),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _split(
+    sae: Sae, acts: FeatureActs, x: torch.Tensor, y: torch.Tensor, g: torch.Tensor
+) -> tuple[Floats, Floats, Floats]:
+    """What features [nnz], error [T] and bias [T] contribute.
+
+    Args:
+        x: What the SAE read, [T, d_in].
+        y: What it writes, [T, d_out].
+        g: The gradient there.
+    """
+    g, rows = g.float(), acts.rows()
+    index, place = np.unique(acts.indices, return_inverse=True)
+    slopes = (g * sae.scale(x)).cpu() @ sae.decoder_rows(index).T
+    effects = (acts.values * slopes.numpy()[rows, place]).astype(np.float32)
+    encoded = np.diff(acts.indptr) > 0
+    bias = np.where(encoded, (g * sae.silent(x)).sum(-1).cpu().numpy(), 0)
+    whole = (g * y.float()).sum(-1).cpu().numpy()
+    error = whole - bias - np.bincount(rows, effects, len(whole))
+    return effects, error.astype(np.float32), bias.astype(np.float32)
+
+
+def _explainable(model: LanguageModel, sae: Sae) -> bool:
+    """Whether what it writes is there to be changed, and nothing of it is counted twice."""
+    writes = sae.weights.writes
+    streams = (Site.EMBED, Site.RESID_PRE, Site.RESID_MID, Site.RESID_POST)
+    if len(writes) > 1 and any(point.site in streams for point in writes):
+        return False  # a crosscoder: a later layer's stream holds what an earlier one's had
+    return all(model.parts.tap(point).side is not Side.NORMALIZED for point in writes)
+
+
+def _side_by_side(at: dict[HookPoint, torch.Tensor], points: Sequence[HookPoint]) -> torch.Tensor:
+    first = at[points[0]]
+    return torch.cat([at[point].to(first.device) for point in points], dim=-1)
+
+
+def _demand_memory(model: LanguageModel, fork: Fork) -> None:
+    tokens = len(fork.rows) * max(map(len, fork.rows))
+    numbers = tokens * model.info.n_layers * _KEPT_PER_TOKEN * model.d_model
+    needed, free = numbers * model.W_U.element_size(), available(model.device)
+    if needed > free:
+        raise ScopeError(
+            f"To explain {tokens:,} tokens takes about {needed / 1e9:.0f} GB; "
+            f"{free / 1e9:.0f} GB are free.",
+            "Shorten the prompt.",
+        )
+
+
+@contextmanager
+def gradients_of(model: LanguageModel) -> Iterator[None]:
+    """Says in plain words that a model's weights have no backward pass."""
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as error:
+        if model.info.dtype not in QUANTISED and model.info.device != "spread":
+            raise
+        raise ScopeError(
+            f"This model cannot be followed back as it is loaded ({model.info.dtype}, "
+            f"{model.info.device}): {error}",
+            "Load it in bfloat16 or float32 on one device.",
+        ) from error

@@ -1,0 +1,159 @@
+"""Why this answer and not that one: what is asked, and what comes back. No torch here.
+
+A text is followed by one of two answers. All that is said is about the difference
+``m = log p(answer) − log p(instead)``, in nats: above 0 the model would rather give the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from desktop_scope.engine.requests import Request
+from desktop_scope.engine.types import FeatureActs, FeatureId, Floats, Prompt, lock
+
+
+class Method(StrEnum):
+    """How a feature's effect is estimated; see ``engine.attribution`` for the equations."""
+
+    GRADIENT = "gradient"  # gradient × activation
+    RELP = "relp"  # the same through a linearised model
+    IG = "ig"  # the mean gradient while the features of one SAE come on
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt, and two ways in which the model might go on.
+
+    Attributes:
+        answer: Literal text with its leading space, or token ids.
+        before: Tokens of the answer up to where the two ways begin.
+    """
+
+    prompt: Prompt
+    answer: str | tuple[int, ...]
+    instead: str | tuple[int, ...]
+    before: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExplainAnswer(Request):
+    """What every feature contributes to one answer rather than another."""
+
+    kind = "why"
+    replaces = frozenset({"why"})
+    worker = "engine"
+
+    question: Question
+    method: Method = Method.GRADIENT
+
+
+class Cause(NamedTuple):
+    """One feature at one token.
+
+    Attributes:
+        effect: Its estimated contribution to m, nats.
+    """
+
+    feature: FeatureId
+    token: int
+    activation: float
+    effect: float
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """What everything that the SAEs see contributes to m.
+
+    At one SAE and token, features + error + bias are the whole contribution of what the SAE
+    writes. The contributions of different layers do not add up: a layer hands on what it was given.
+
+    Tokens are those of the text up to where the answers part (T₀ of them), then those of the
+    answer but its last, then those of what stands instead but its last; T in all.
+
+    Attributes:
+        ids: [T].
+        n_text: T₀.
+        answer: Token ids of the answer, from where the two part.
+        logprobs: log p of the answer and of what stands instead, from where they part.
+        slots: The SAEs that are explained, S of them.
+        acts: [S] the features.
+        effects: [S] of every stored activation.
+        errors: [S, T] of what an SAE leaves out; all that is there where it does not encode.
+        biases: [S, T] of what an SAE writes when no feature is active.
+        left_out: Names of SAEs that are not explained.
+    """
+
+    ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    n_text: int
+    answer: tuple[int, ...]
+    instead: tuple[int, ...]
+    logprobs: tuple[float, float]
+    method: Method
+    slots: tuple[int, ...]
+    acts: tuple[FeatureActs, ...]
+    effects: tuple[Floats, ...]
+    errors: Floats
+    biases: Floats
+    left_out: tuple[str, ...]
+    seconds: float
+
+    def __post_init__(self) -> None:
+        lock(self)
+        for effects in self.effects:
+            effects.flags.writeable = False
+
+    @property
+    def difference(self) -> float:
+        """m."""
+        return self.logprobs[0] - self.logprobs[1]
+
+    def by_features(self) -> Floats:
+        """[S, T] what the features of an SAE contribute at a token."""
+        n = len(self.ids)
+        rows = [
+            np.bincount(acts.rows(), effects, n)
+            for acts, effects in zip(self.acts, self.effects, strict=True)
+        ]
+        return np.array(rows, np.float32).reshape(len(self.slots), n)
+
+    def unexplained(self) -> Floats:
+        """[S] share that comes from errors and biases, of all that an SAE's tokens contribute.
+
+        Shares of absolute values, since contributions of unlike sign cancel.
+        """
+        rest = np.abs(self.errors) + np.abs(self.biases)
+        whole = np.abs(self.by_features()) + rest
+        share: Floats = (rest.sum(1) / np.maximum(whole.sum(1), 1e-12)).astype(np.float32)
+        return share
+
+    @property
+    def explained(self) -> float:
+        """Share that features carry, the mean over the SAEs."""
+        return float(1 - self.unexplained().mean())
+
+    def causes(self, limit: int | None = None) -> list[Cause]:
+        """Features at tokens, the largest effect first."""
+        sizes = [len(effects) for effects in self.effects]
+        every = np.concatenate(self.effects) if sizes else np.zeros(0, np.float32)
+        starts = np.cumsum([0, *sizes])
+        found = []
+        for n in np.argsort(-np.abs(every), kind="stable")[:limit]:
+            s = int(np.searchsorted(starts, n, side="right")) - 1
+            acts, at = self.acts[s], int(n - starts[s])
+            token = int(np.searchsorted(acts.indptr, at, side="right")) - 1
+            feature = FeatureId(self.slots[s], int(acts.indices[at]))
+            found.append(Cause(feature, token, float(acts.values[at]), float(every[n])))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """An answer to a question."""
+
+    question: Question
+    attribution: Attribution
