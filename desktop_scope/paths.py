@@ -44,6 +44,11 @@ def cache_dir() -> Path:
     return _user_folder("DESKTOP_SCOPE_CACHE", platformdirs.user_cache_dir(_APP, appauthor=False))
 
 
+def data_dir() -> Path:
+    """What this user made and nothing can make again: labels, notes, stars, lists."""
+    return _user_folder("DESKTOP_SCOPE_DATA", platformdirs.user_data_dir(_APP, appauthor=False))
+
+
 def config_dir() -> Path:
     """This user's settings."""
     return _user_folder("DESKTOP_SCOPE_CONFIG", platformdirs.user_config_dir(_APP, appauthor=False))

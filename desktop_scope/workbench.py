@@ -20,6 +20,8 @@ from desktop_scope.engine.requests import (
 from desktop_scope.engine.types import Generation, Health, Intervention, Loaded
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled
+from desktop_scope.evidence.marks.requests import MarkFeatures
+from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
     OpenCatalogue,
@@ -72,6 +74,7 @@ class Workbench:
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
+            MarkFeatures: self._mark,
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
             LookAround: scan_library,
             ReadMore: read_more,
@@ -128,6 +131,11 @@ class Workbench:
         if self._catalogue is not None:
             self._catalogue.learn(request.slot, SampleEvidence.of(health))
         return health
+
+    def _mark(self, request: MarkFeatures, job: Job) -> Marked:
+        from desktop_scope.evidence.marks.marking import mark_features
+
+        return mark_features(self.catalogue, request)
 
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.catalogue import Catalogue

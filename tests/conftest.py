@@ -63,18 +63,21 @@ def demo_model_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def workbench(demo_model_dir: Path) -> Workbench:
+def workbench(demo_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     """The real demo model, its SAEs and their evidence; loaded once for all tests."""
     bench = Workbench()
     workspace = Workspace((paths.demo_pack(),))
     bench.handle(LoadModel(workspace, device="cpu"), silent_job())
-    bench.handle(OpenCatalogue(workspace), silent_job())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESKTOP_SCOPE_DATA", str(tmp_path_factory.mktemp("data")))
+        bench.handle(OpenCatalogue(workspace), silent_job())
     return bench
 
 
 @pytest.fixture(autouse=True)
 def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESKTOP_SCOPE_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("DESKTOP_SCOPE_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture(autouse=True)

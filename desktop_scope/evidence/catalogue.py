@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +19,10 @@ from desktop_scope.engine.types import Bools, FeatureId, Floats, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
-from desktop_scope.evidence.labels import LabelBook
+from desktop_scope.evidence.labels import LabelBook, word_query
+from desktop_scope.evidence.marks.keys import described, mark_key
+from desktop_scope.evidence.marks.overlay import MarkedEvidence
+from desktop_scope.evidence.marks.store import MarkStore
 from desktop_scope.evidence.own import own_evidence
 from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import EvidenceStore
@@ -33,7 +37,7 @@ from desktop_scope.evidence.types import (
     Ranking,
     TokenEffect,
 )
-from desktop_scope.library.pack import is_pack, read_pack
+from desktop_scope.library.pack import Pack, is_pack, read_pack
 
 _N_TOKENS = 10  # promoted and suppressed, each
 _N_NEIGHBOURS = 10
@@ -49,6 +53,7 @@ class Catalogue:
 
     Args:
         evidence: By SAE, in the engine's order.
+        marks: What this user said of features.
         books: The labels of every open pack, with the place among the SAEs of each of its layers.
         notes: What the user should know about how the evidence was opened.
     """
@@ -56,14 +61,16 @@ class Catalogue:
     def __init__(
         self,
         engine: Engine,
-        evidence: Sequence[SaeEvidence],
+        evidence: Sequence[MarkedEvidence],
+        marks: MarkStore,
         books: Sequence[tuple[LabelBook, Sequence[int]]] = (),
         notes: Sequence[str] = (),
     ) -> None:
         self._engine = engine
         self._evidence = list(evidence)
+        self.marks = marks
         self._books = books
-        self._notes = (*notes, *(note for book, _ in books for note in book.notes))
+        self._notes = (*marks.notes, *notes, *(note for book, _ in books for note in book.notes))
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
 
@@ -76,6 +83,7 @@ class Catalogue:
             Cancelled: The job was.
         """
         evidence: dict[int, SaeEvidence] = {}
+        packs: dict[int, tuple[Pack, Path]] = {}
         books = []
         for folder in workspace.saes:
             if not is_pack(folder):
@@ -88,8 +96,10 @@ class Catalogue:
                 lambda done, total: job.progress(done, total, _NAMING),
                 job.check,
             )
-            names = [f"{pack.name}/{path.stem}" for path in pack.sae_files(folder)]
-            slots, norms = _slots(engine, names), pack.token_mask.median_norm
+            files = pack.sae_files(folder)
+            slots = _slots(engine, [f"{pack.name}/{path.stem}" for path in files])
+            norms = pack.token_mask.median_norm
+            packs |= {slot: (pack, path) for slot, path in zip(slots, files, strict=True)}
             for layer, (slot, norm) in enumerate(zip(slots, norms, strict=True)):
                 evidence[slot] = PackEvidence(store, book, layer, norm)
             books.append((book, slots))
@@ -102,12 +112,30 @@ class Catalogue:
                     evidence[slot] = own_evidence(sae.weights, engine.model) or evidence[slot]
                 except ScopeError as error:  # damaged: the SAE can be used without
                     notes.append(str(error))
-        return cls(engine, [evidence[slot] for slot in range(len(engine.saes))], books, notes)
+        marks = MarkStore()
+        marked = []
+        for slot in range(len(engine.saes)):
+            key = mark_key(engine, slot, packs.get(slot))
+            marks.know(key, described(engine, slot))
+            marked.append(MarkedEvidence(evidence[slot], marks, key))
+        return cls(engine, marked, marks, books, notes)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""
         maxima = tuple(evidence.max_active for evidence in self._evidence)
         return Opened(maxima, self._notes)
+
+    @property
+    def evidence(self) -> tuple[MarkedEvidence, ...]:
+        """What is known of each SAE, in the engine's order."""
+        return tuple(self._evidence)
+
+    def marked(self) -> None:
+        """Show what was marked since."""
+        for evidence in self._evidence:
+            evidence.refresh()
+        self.card.cache_clear()
+        self._family.cache_clear()
 
     def label(self, feature: FeatureId) -> Label:
         """A feature's label.
@@ -118,7 +146,8 @@ class Catalogue:
         sae_of(self._engine.saes, feature)
         return self._evidence[feature.sae].label(feature.index)
 
-    def _name(self, feature: FeatureId) -> str:
+    def name(self, feature: FeatureId) -> str:
+        """``17/3988``."""
         return feature_name(self._engine.infos, feature)
 
     def density(self, feature: FeatureId) -> float:
@@ -127,8 +156,7 @@ class Catalogue:
 
     def learn(self, slot: int, sample: SampleEvidence) -> None:
         """Take in what a sample of text has shown about an SAE that came without evidence."""
-        if isinstance(self._evidence[slot], SampleEvidence):
-            self._evidence[slot] = sample
+        if self._evidence[slot].learn(sample):
             self.card.cache_clear()
 
     def _card(self, feature: FeatureId) -> Card:
@@ -144,9 +172,10 @@ class Catalogue:
         neighbours, family = self._family(feature)
         return Card(
             feature=feature,
-            name=self._name(feature),
+            name=self.name(feature),
             hook_name=self._engine.infos[feature.sae].hook_out,
             label=known.label(index),
+            marks=known.marks(index),
             density=float(known.density[index]),
             mean_active=float(known.mean_active[index]),
             max_active=float(known.max_active[index]),
@@ -199,7 +228,7 @@ class Catalogue:
 
     def _neighbours(self, found: list[tuple[float, FeatureId]]) -> tuple[Neighbour, ...]:
         return tuple(
-            Neighbour(fid, self._name(fid), cosine, self.label(fid)) for cosine, fid in found
+            Neighbour(fid, self.name(fid), cosine, self.label(fid)) for cosine, fid in found
         )
 
     def _maxima(self, slot: int, trace: Trace) -> Floats:
@@ -278,13 +307,26 @@ class Catalogue:
         if named is not None:
             return [Hit(named, self.label(named), 0.0)]
         hits = [
-            replace(hit, feature=FeatureId(slots[hit.feature.sae], hit.feature.index))
+            replace(hit, feature=feature, label=self.label(feature))
             for book, slots in self._books
             for hit in book.search(words, layers, limit)
+            for feature in [FeatureId(slots[hit.feature.sae], hit.feature.index)]
+            if not self._evidence[feature.sae].labelled[feature.index]
         ]
         if len(self._books) > 1:
             hits.sort(key=lambda hit: -hit.score)
-        return hits[:limit]
+        return [*self._search_marks(words, layers, limit), *hits][:limit]
+
+    def _search_marks(self, words: str, layers: range | None, limit: int) -> list[Hit]:
+        """Features that the user, or a file of theirs, gave a label with these words."""
+        slots = {evidence.key: slot for slot, evidence in enumerate(self._evidence)}
+        infos = self._engine.infos
+        found = [
+            FeatureId(slots[sae], index)
+            for sae, index in self.marks.search(word_query(words))
+            if sae in slots and (layers is None or infos[slots[sae]].layer in layers)
+        ]
+        return [Hit(feature, self.label(feature), 10.0) for feature in found[:limit]]
 
     def _search(self, request: RankFeatures) -> Ranking:
         first, last = request.layers
@@ -306,7 +348,7 @@ class Catalogue:
             maximum = float(self._maxima(feature.sae, trace)[feature.index])
         return FeatureRow(
             feature=feature,
-            name=self._name(feature),
+            name=self.name(feature),
             label=self.label(feature),
             value=float(values.max()),
             strength=float(values.max()) / maximum if trace is not None else 0.0,

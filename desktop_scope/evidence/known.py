@@ -32,6 +32,14 @@ class SaeEvidence(Protocol):
     median_norm: float
     dull: Bools
 
+    @property
+    def scores(self) -> Floats:
+        """How well the labels predict where features fire, [N]; see ``types.Label``."""
+
+    @property
+    def starred(self) -> Bools:
+        """Features that this user marked, [N]."""
+
     def label(self, index: int) -> Label:
         """A feature's label."""
 
@@ -48,7 +56,23 @@ class SaeEvidence(Protocol):
         """Stretches of text in which it fires."""
 
 
-class PackEvidence:
+class Unjudged:
+    """Evidence whose labels no court has scored, and which nobody has marked."""
+
+    density: Floats
+
+    @property
+    def scores(self) -> Floats:
+        """Not one is known."""
+        return np.full(len(self.density), np.nan, np.float32)
+
+    @property
+    def starred(self) -> Bools:
+        """Not one."""
+        return np.zeros(len(self.density), bool)
+
+
+class PackEvidence(Unjudged):
     """One layer of a pack."""
 
     def __init__(
@@ -82,7 +106,7 @@ class PackEvidence:
         return self._store.examples(FeatureId(self._layer, index))
 
 
-class Unlabelled:
+class Unlabelled(Unjudged):
     """Evidence about features that nobody has named.
 
     Attributes:

@@ -235,11 +235,15 @@ def _words(query: str) -> list[str]:
     return re.findall(r"[^\W_]+", query.lower())
 
 
+def word_query(query: str) -> str:
+    """What FTS5 is asked: every word of a query, each being a prefix; empty without words."""
+    return " ".join(f'"{word}"*' for word in _words(query))
+
+
 def _condition(query: str) -> tuple[str, list[object]]:
     """The tables and the condition of a query, with its values; empty for an empty query."""
-    words = _words(query)
-    if words:
-        match = " ".join(f'"{word}"*' for word in words)
+    match = word_query(query)
+    if match:
         return "words JOIN labels ON labels.rank = words.rowid WHERE words MATCH ?", [match]
     if query:  # only signs, which the word index does not hold
         return "labels WHERE instr(labels.text, ?) > 0", [query]

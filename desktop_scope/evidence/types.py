@@ -8,23 +8,55 @@ from enum import StrEnum
 
 from desktop_scope.engine.types import FeatureId, Floats, Ints
 
+#: Labels below it predict so little that they are shown in grey, as unscored ones are.
+PASSING_SCORE = 0.6
+
 
 class Source(StrEnum):
     """Where a label comes from."""
 
     CURATED = "curated"  # written by a person who read the examples
     AUTOMATIC = "automatic"  # made from the evidence by our labeller
+    OWN = "own"  # written by this user
+    MODEL = "model"  # written by a language model on this machine
+    IMPORTED = "imported"  # read from a file, such as Neuronpedia's
     NONE = "none"  # there is no label
 
 
 @dataclass(frozen=True)
 class Label:
-    """A feature's name and how far to trust it."""
+    """A feature's name and how far to trust it.
+
+    Attributes:
+        confidence: What its maker thought of it: high, medium, low.
+        kind: token, phrase, topic, syntax, position, format, various, other.
+        origin: Who made it, of labels that were imported or written by a model.
+        score: How well it predicts where the feature fires on held-out text: balanced accuracy,
+            0.5 is no better than chance; None before it was measured, and where it cannot be.
+    """
 
     text: str
     source: Source
-    confidence: str  # high, medium, low
-    kind: str = "other"  # token, phrase, topic, syntax, position, format, various, other
+    confidence: str
+    kind: str = "other"
+    origin: str = ""
+    score: float | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is shown in grey everywhere: unscored, or hardly better than chance."""
+        return self.score is None or self.score < PASSING_SCORE
+
+
+@dataclass(frozen=True)
+class FeatureMarks:
+    """What is said of one feature, for its card."""
+
+    note: str = ""
+    starred: bool = False
+    lists: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()  # all it has, the one that is shown first
+    trials: tuple[tuple[str, bool], ...] = ()  # typed texts, and whether they should fire
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +138,7 @@ class Card:
     name: str  # as people write it: 17/3988
     hook_name: str
     label: Label
+    marks: FeatureMarks  # what this user said of it
     density: float  # share of corpus tokens on which it fires; this and the next: nan if unknown
     mean_active: float  # where it fires, residual units
     max_active: float  # residual units

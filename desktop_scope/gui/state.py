@@ -28,6 +28,7 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
+from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.library.browsing import Listing
 from desktop_scope.library.entries import Library, ModelEntry
 from desktop_scope.library.folders import Shelf
@@ -170,6 +171,7 @@ class AppState:
     folders: tuple[Path, ...] = ()  # added to the library
     given: tuple[Path, ...] = ()  # dropped or chosen, to be identified
     gifts: int = 0  # how often something was
+    marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)
@@ -192,6 +194,11 @@ class AppState:
     # What is going on.
     jobs: tuple[JobStatus, ...] = ()
     messages: tuple[Message, ...] = ()
+
+    @property
+    def revision(self) -> int:
+        """Of what is known about the features; lookups are made again when it grows."""
+        return len(self.health) + self.marks.version
 
     @property
     def interventions(self) -> tuple[Intervention, ...]:

@@ -21,6 +21,7 @@ _WORDS = {
     "generate": "Answering",
     "damage": "Measuring the cost",
     "probe": "Trying your text",
+    "mark": "Keeping what you wrote",
     "identify": "Looking at what you gave",
     "scan": "Looking through this machine’s folders",
     "check": "Checking an autoencoder",

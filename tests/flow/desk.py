@@ -35,6 +35,8 @@ from desktop_scope.engine.types import (
     Verdict,
 )
 from desktop_scope.engine.worker import Done, Event
+from desktop_scope.evidence.marks.requests import MarkFeatures
+from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
     OpenCatalogue,
@@ -42,7 +44,7 @@ from desktop_scope.evidence.requests import (
     ReadCard,
     ReadLens,
 )
-from desktop_scope.evidence.types import Opened, Ranking
+from desktop_scope.evidence.types import Label, Opened, Ranking, Source
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState
 from desktop_scope.library.browsing import Browse, KeepShelf, Listing, LookAround
@@ -123,6 +125,10 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     FollowFeature: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace),
     ReadLens: lambda r: (LensRow(0, (f"{r.token} of {r.trace.prompt.text}",), (1.0,)),),
     KeepShelf: lambda r: Shelf(),
+    MarkFeatures: lambda r: Marked(
+        *(r.changes[-1].number if r.changes else 0,) * 2,
+        labels=tuple((feature, Label(f"new {feature}", Source.OWN, "high")) for feature in r.shown),
+    ),
     LookAround: lambda r: Library(),
     Browse: lambda r: Listing(),
     Identify: lambda r: Workspace(r.paths, Path("found")),

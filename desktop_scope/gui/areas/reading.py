@@ -35,9 +35,9 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if state.opened is None:
         return
     if feature is not None:
-        yield ReadCard(feature, len(state.health))
+        yield ReadCard(feature, state.revision)
         if trace is not None:
-            yield FollowFeature(trace, feature, len(state.health))
+            yield FollowFeature(trace, feature, state.revision)
         if state.probe_text.strip():
             yield ProbeFeature(feature, state.probe_text)
     yield _rank_request(state)
@@ -64,7 +64,7 @@ def _rank_request(state: AppState) -> RankFeatures:
         words=filters.words,
         max_density=filters.max_density,
         n_features=filters.n_features,
-        revision=len(state.health),
+        revision=state.revision,
     )
 
 

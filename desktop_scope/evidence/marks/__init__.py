@@ -1,0 +1,1 @@
+"""What a person adds to features: labels of their own and imported ones, notes, stars, lists."""

@@ -1,0 +1,123 @@
+"""The evidence about one SAE with a person's marks laid over it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from desktop_scope.engine.types import Bools, Floats, Ints
+from desktop_scope.evidence.known import SaeEvidence, SampleEvidence
+from desktop_scope.evidence.labels import word_query
+from desktop_scope.evidence.marks.store import MarkStore
+from desktop_scope.evidence.marks.types import STARS, Kind
+from desktop_scope.evidence.types import Example, FeatureMarks, Label, TopToken
+
+
+class MarkedEvidence:
+    """Answers as the evidence does, but for what a person has said; see ``known.SaeEvidence``.
+
+    Args:
+        base: What is known without the person.
+        key: Under which the marks of this SAE are kept.
+    """
+
+    def __init__(self, base: SaeEvidence, marks: MarkStore, key: str) -> None:
+        self._base, self._marks, self.key = base, marks, key
+        self.refresh()
+
+    def refresh(self) -> None:
+        """The marks have changed."""
+        self._labelled = self._marks.features(self.key, len(self.density), Kind.LABEL)
+        self._starred = self.listed(STARS)
+
+    def learn(self, sample: SampleEvidence) -> bool:
+        """Take in what a sample of text has shown, if it is better than what there was."""
+        fits = isinstance(self._base, SampleEvidence)
+        if fits:
+            self._base = sample
+        return fits
+
+    @property
+    def density(self) -> Floats:
+        """Share of tokens on which a feature fires, [N]."""
+        return self._base.density
+
+    @property
+    def mean_active(self) -> Floats:
+        """Mean activation where it fires, [N]."""
+        return self._base.mean_active
+
+    @property
+    def max_active(self) -> Floats:
+        """Strongest activation, [N]."""
+        return self._base.max_active
+
+    @property
+    def median_norm(self) -> float:
+        """Median length of what the SAE reads."""
+        return self._base.median_norm
+
+    @property
+    def dull(self) -> Bools:
+        """Features that fire on the chat's markup, [N]."""
+        return self._base.dull
+
+    @property
+    def scores(self) -> Floats:
+        """How well the labels that are shown predict where features fire, [N]."""
+        return np.where(self._labelled, np.float32(np.nan), self._base.scores)
+
+    @property
+    def starred(self) -> Bools:
+        """Features that this user marked, [N]."""
+        return self._starred
+
+    @property
+    def labelled(self) -> Bools:
+        """Features whose label is not the shipped one, [N]."""
+        return self._labelled
+
+    def listed(self, name: str) -> Bools:
+        """Features on one of this user's lists, [N]."""
+        return self._marks.features(self.key, len(self.density), Kind.LIST, name)
+
+    def label(self, index: int) -> Label:
+        """A feature's label: the person's own, else an imported one, else the shipped one."""
+        if self._labelled[index]:
+            return self._marks.labels(self.key, index)[0]
+        score = float(self._base.scores[index])
+        return replace(self._base.label(index), score=None if np.isnan(score) else score)
+
+    def marks(self, index: int) -> FeatureMarks:
+        """What this user said of a feature."""
+        marks, key = self._marks, self.key
+        lists = tuple(name for name, _ in marks.of(key, index, Kind.LIST))
+        return FeatureMarks(
+            note=marks.value(key, index, Kind.NOTE) or "",
+            starred=STARS in lists,
+            lists=tuple(name for name in lists if name != STARS),
+            labels=(*marks.labels(key, index), self._base.label(index)),
+            trials=tuple((t, s == "fires") for t, s in marks.of(key, index, Kind.TRIAL)),
+        )
+
+    def matching(self, words: str) -> Bools:
+        """Features whose labels match, those that are shown, [N]; all where there are no words."""
+        found = self._base.matching(words)
+        if not words.strip() or not self._labelled.any():
+            return found
+        found = found & ~self._labelled
+        found[[index for _, index in self._marks.search(word_query(words), self.key)]] = True
+        return found
+
+    def histogram(self, index: int) -> Ints:
+        """Counts of activations per bin."""
+        return self._base.histogram(index)
+
+    def top_tokens(self, index: int) -> tuple[TopToken, ...]:
+        """The tokens that take the most of its activation."""
+        return self._base.top_tokens(index)
+
+    def examples(self, index: int) -> tuple[Example, ...]:
+        """Stretches of text in which it fires."""
+        return self._base.examples(index)

@@ -1,0 +1,1 @@
+"""Parts of the state, one file for each area of the window."""

@@ -1,0 +1,26 @@
+"""What a person adds to features, as far as the window knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from desktop_scope.evidence.marks.types import Change
+
+
+@dataclass(frozen=True)
+class MarksState:
+    """Changes on their way to the disk, and what is there.
+
+    Attributes:
+        changes: Asked for, and not yet known to be kept.
+        asked: How many were ever asked for.
+        version: Of what is kept; labels, stars and lists are to be read again when it grows.
+        lists: The names of all lists, most used first.
+        undoable: What undoing would take back; empty if there is nothing.
+    """
+
+    changes: tuple[Change, ...] = ()
+    asked: int = 0
+    version: int = 0
+    lists: tuple[str, ...] = ()
+    undoable: str = ""
