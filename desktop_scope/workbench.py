@@ -30,6 +30,7 @@ from desktop_scope.evidence.requests import (
     ReadLens,
 )
 from desktop_scope.evidence.types import Opened
+from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
 from desktop_scope.library.browsing import (
     Browse,
     KeepShelf,
@@ -70,6 +71,9 @@ class Workbench:
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             CheckSae: self._check,
             ExplainAnswer: lambda request, job: self.engine.explain(request, job),
+            ContrastTexts: lambda request, job: contrast_texts(
+                self.engine, request.a, request.b, job
+            ),
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),

@@ -18,6 +18,7 @@ from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import ExplainAnswer, Explanation
+from desktop_scope.engine.reading import TextReader
 from desktop_scope.engine.recorded import Recordings
 from desktop_scope.engine.requests import (
     CheckSae,
@@ -39,6 +40,7 @@ from desktop_scope.engine.types import (
     Loaded,
     Probe,
     Prompt,
+    TextActs,
     Trace,
 )
 from desktop_scope.engine.worker import Job
@@ -67,6 +69,7 @@ class Engine:
         self.lens = Lens(model)
         self._meter = DamageMeter(model, self.saes)
         self._recordings = Recordings(model, self.saes)
+        self._reader = TextReader(model, self.saes)
         self._last: tuple[Trace, torch.Tensor] | None = None
 
     @property
@@ -84,6 +87,10 @@ class Engine:
         """Make traces of one length fast; says why not, if they cannot be on this device."""
         job.check()
         return self._recordings.record(request.length)
+
+    def read(self, texts: Sequence[str], job: Job) -> TextActs:
+        """What every feature does in each of many texts."""
+        return self._reader.read(texts, job)
 
     def generate(
         self,

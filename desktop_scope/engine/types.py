@@ -68,6 +68,22 @@ class FeatureActs:
         return dense
 
 
+@dataclass(frozen=True, eq=False)
+class TextActs:
+    """What every feature does in each of many texts.
+
+    Attributes:
+        n_tokens: That count, by text.
+        acts: By SAE; rows are texts instead of tokens, values are means over a text's tokens.
+    """
+
+    n_tokens: Ints
+    acts: tuple[FeatureActs, ...]
+
+    def __post_init__(self) -> None:
+        lock(self)
+
+
 class Mode(StrEnum):
     """How an intervention changes a feature; the SAE's error is kept by all of them."""
 
