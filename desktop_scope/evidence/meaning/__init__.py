@@ -1,0 +1,1 @@
+"""Search by meaning: labels as vectors of a small sentence model, which is optional."""
