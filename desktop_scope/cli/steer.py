@@ -13,6 +13,7 @@ from desktop_scope.cli.common import (
     open_workbench,
     terminal_job,
 )
+from desktop_scope.engine.cost_types import repetition
 from desktop_scope.engine.feature_names import parse_feature
 from desktop_scope.engine.requests import Generate, MeasureDamage
 from desktop_scope.engine.types import Intervention, Mode, Prompt, Sampling
@@ -50,8 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Answer twice and measure the cost."""
-    from desktop_scope.engine.damage import repetition  # loads torch, which the window must not
-
     sampling = Sampling(
         options.max_new_tokens, options.temperature, options.repetition_penalty, options.seed
     )

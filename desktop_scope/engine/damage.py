@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Damage, Intervention
+from desktop_scope.engine.types import Intervention
 from desktop_scope.engine.worker import Job
 
 # Plain statements about unrelated things, as in the demo pack's recipes.
@@ -65,9 +66,3 @@ class DamageMeter:
         edits = checked(edits, self._model.parts, job.check)
         hidden = self._model.hidden(ids, edits, use_cache=False)
         return self._model.logits(hidden[0, 1:-1]).log_softmax(-1)
-
-
-def repetition(ids: Sequence[int], n: int = 3) -> float:
-    """Share of a text's n-grams that occurred in it before; 0 when it is shorter than n."""
-    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0

@@ -11,6 +11,7 @@ import torch
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
 from desktop_scope.engine.attribution import Fork, attribute
+from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
 from desktop_scope.engine.feature_names import infos_of
@@ -31,7 +32,6 @@ from desktop_scope.engine.requests import (
 from desktop_scope.engine.sae import Sae, sae_of
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import (
-    Damage,
     FeatureId,
     Generation,
     Health,

@@ -15,8 +15,19 @@ import torch
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit
 from desktop_scope.engine.sae import Sae, sae_of
-from desktop_scope.engine.types import Intervention, Mode
+from desktop_scope.engine.types import FeatureId, Intervention, Mode
 from desktop_scope.errors import ScopeError
+
+
+def _feature_of(item: Intervention) -> FeatureId:
+    """The feature of an intervention that adds or ablates it everywhere: others come later."""
+    plain = Intervention(item.feature, item.amount, item.mode)
+    if item.feature is None or item != plain or item.mode not in (Mode.ADD, Mode.ABLATE):
+        raise ScopeError(
+            "This version can only add and switch off features, at all tokens.",
+            "Use add or ablate.",
+        )
+    return item.feature
 
 
 class _Change:
@@ -29,10 +40,10 @@ class _Change:
     def __init__(self, item: Intervention, sae: Sae) -> None:
         weights = sae.weights
         self.sae = sae
-        self.feature = item.feature.index
+        self.feature = _feature_of(item).index
         self.mode = item.mode
         self.f = torch.zeros(())
-        row = sae.decoder_row(item.feature.index).view(len(weights.writes), -1)
+        row = sae.decoder_row(self.feature).view(len(weights.writes), -1)
         if item.mode is Mode.ADD:
             row = row * item.amount
         self.reads_elsewhere = item.mode is Mode.ABLATE and weights.reads != weights.writes
@@ -66,7 +77,7 @@ class Steering:
 
     def __init__(self, interventions: Sequence[Intervention], saes: Sequence[Sae]) -> None:
         self.start = 0
-        self._changes = [_Change(item, sae_of(saes, item.feature)) for item in interventions]
+        self._changes = [_Change(item, sae_of(saes, _feature_of(item))) for item in interventions]
 
     def edits(self) -> dict[HookPoint, Edit]:
         """By hook, what is done there."""

@@ -79,6 +79,8 @@ class LanguageModel:
         Raises:
             ScopeError: Empty, longer than the context, or a chat with a model that has no template.
         """
+        if prompt.turns:
+            raise ScopeError("This version reads one turn of a chat.", "Leave the others out.")
         text = prompt.text.strip() if prompt.chat else prompt.text
         if not text.strip():
             raise ScopeError("The prompt is empty.", "Type something for the model to read.")

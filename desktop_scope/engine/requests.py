@@ -69,7 +69,12 @@ class LoadModel(Request):
     """Open a model, make it ready for this device, and open its SAEs."""
 
     kind = "load"
-    replaces = frozenset({"load", "trace", "generate", "probe", "damage", "check"})
+    replaces = frozenset(
+        {
+            "load", "trace", "generate", "probe", "damage", "check", "vector", "sweep",
+            "controls", "rule",
+        }
+    )  # fmt: skip
     worker = "engine"
 
     workspace: Workspace
@@ -142,13 +147,50 @@ class ProbeFeature(Request):
 
 @dataclass(frozen=True)
 class MeasureDamage(Request):
-    """What interventions cost on neutral texts."""
+    """What interventions cost on neutral texts, on texts near to what they steer, and in a quiz.
+
+    The neutral texts are measured first and come as a partial result, then the others.
+    """
 
     kind = "damage"
     replaces = frozenset({"damage"})
     worker = "engine"
 
     interventions: tuple[Intervention, ...]
+    quiz: bool = False
+
+
+@dataclass(frozen=True)
+class MakeVector(Request):
+    """The direction from one set of prompts to another: the difference of their means.
+
+    Attributes:
+        hook_name: Where it is read, and will be added.
+    """
+
+    kind = "vector"
+    replaces = frozenset({"vector"})
+    worker = "engine"
+
+    name: str
+    towards: tuple[Prompt, ...]
+    away: tuple[Prompt, ...]
+    hook_name: str
+
+
+@dataclass(frozen=True)
+class ReadVector(Request):
+    """A file's vectors: .safetensors, .npy, or a control vector in .gguf.
+
+    Attributes:
+        hook_name: Where it is added, if the file does not say.
+    """
+
+    kind = "read vector"
+    replaces = frozenset({"read vector"})
+
+    path: Path
+    hook_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ the residual stream where decoder rows have unit norm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -32,12 +32,34 @@ class FeatureId(NamedTuple):
     index: int  # type: ignore[assignment]  # tuple's own method of that name is not missed
 
 
+class Role(StrEnum):
+    """Who speaks in a chat."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What somebody said in a chat."""
+
+    role: Role
+    text: str
+
+
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked: as a user turn of a chat, or as raw text to continue."""
+    """What is asked: as a user turn of a chat, or as raw text to continue.
+
+    Attributes:
+        text: The user's last turn, or the raw text.
+        turns: What was said before it in the chat, a system prompt first if there is one.
+    """
 
     text: str
     chat: bool = True
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,23 +107,125 @@ class TextActs:
 
 
 class Mode(StrEnum):
-    """How an intervention changes a feature; the SAE's error is kept by all of them."""
+    """How an intervention changes y, what the SAE writes; d is the feature's decoder row.
 
-    ADD = "add"  # h += amount · W_dec[i]
-    ABLATE = "ablate"  # h -= f_i(h) · W_dec[i]
+    f is the feature as its SAE reads it, and a the intervention's amount. The SAE's error is kept
+    by all of them.
+    """
+
+    ADD = "add"  # y += a · d
+    CLAMP = "clamp"  # y += (a − f) · d
+    SCALE = "scale"  # y += (a − 1) · f · d
+    ABLATE = "ablate"  # y −= f · d
+    PROJECT = "project"  # y += (a − 1) · (y · d̂) · d̂: 0 takes the direction out
+    STOP = "stop"  # changes nothing: an answer ends where its rule fires
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The tokens at which an intervention acts.
+
+    Attributes:
+        prompt: The prompt's tokens, a chat's template among them.
+        answer: The answer's tokens.
+        tokens: Only these, counted from the prompt's first; empty for all of them.
+        first: Position 0 too, which is a sink of attention rather than a word.
+    """
+
+    prompt: bool = True
+    answer: bool = True
+    tokens: tuple[int, ...] = ()
+    first: bool = False
+
+
+class Trigger(NamedTuple):
+    """A feature is stronger than this, in its own units."""
+
+    feature: FeatureId
+    above: float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """IF any of these features fires, THEN an intervention acts at that token.
+
+    Attributes:
+        within: How many tokens back counts, this one included: 1 is this token alone.
+    """
+
+    triggers: tuple[Trigger, ...]
+    within: int = 1
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A direction of one's own, such as the difference of two sets of prompts.
+
+    Attributes:
+        hook_name: Where it is added, unless the intervention says otherwise.
+        data: [d] float32, as bytes: so that it can be compared, and be part of a key.
+    """
+
+    name: str
+    hook_name: str
+    data: bytes = field(repr=False)
+
+    @property
+    def values(self) -> Floats:
+        """[d]."""
+        return np.frombuffer(self.data, np.float32)
+
+    @property
+    def norm(self) -> float:
+        """Its length."""
+        return float(np.linalg.norm(self.values))
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """One change of one feature while the model runs.
+    """One change of one feature, or along one vector, while the model runs.
 
     Attributes:
-        amount: Length of the added vector in residual units; without effect when ablating.
+        feature: None where a vector takes its place.
+        amount: What the mode says, in residual units where it adds or clamps; a factor where it
+            scales or projects. A vector is added so long, whatever its own length.
+        hooks: Names of the places where it is written; where its SAE writes if there are none.
+        rule: It acts only where this fires.
+        message: What is said when it stops an answer.
     """
 
-    feature: FeatureId
+    feature: FeatureId | None = None
     amount: float = 0.0
     mode: Mode = Mode.ADD
+    vector: Vector | None = None
+    positions: Positions = Positions()
+    hooks: tuple[str, ...] = ()
+    rule: Rule | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Firing:
+    """Where a rule fired.
+
+    Attributes:
+        tokens: Counted from the prompt's first. Where a trigger is read later in the model than an
+            intervention writes, that acts from the token after.
+        n_tokens: How many tokens it was tried on.
+    """
+
+    rule: Rule
+    tokens: tuple[int, ...]
+    n_tokens: int
+
+    @property
+    def remark(self) -> str:
+        """What is wrong with it, for people; empty if nothing is."""
+        if not self.tokens:
+            return "The rule never fired here: nothing was changed. Lower its threshold."
+        if len(self.tokens) == self.n_tokens > 1:
+            return "The rule fired at every token: it changes nothing. Raise its threshold."
+        return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +246,7 @@ class Trace:
     next_probs: Floats  # [K]
     seconds: float
     interventions: tuple[Intervention, ...] = ()
+    firings: tuple[Firing, ...] = ()  # one per rule
 
     def __post_init__(self) -> None:
         lock(self)
@@ -140,11 +265,16 @@ class Sampling:
     temperature: float = 0.0
     repetition_penalty: float = 1.1
     seed: int = 0
+    top_p: float = 1.0  # only the likeliest tokens that together have this probability
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One answer, finished or under way."""
+    """One answer, finished or under way.
+
+    Attributes:
+        stopped: What the rule that ended it says; empty if none did.
+    """
 
     prompt: Prompt
     interventions: tuple[Intervention, ...]
@@ -153,16 +283,8 @@ class Generation:
     text: str
     finished: bool
     tokens_per_second: float = 0.0
-
-
-@dataclass(frozen=True)
-class Damage:
-    """What interventions cost on neutral texts, per token."""
-
-    interventions: tuple[Intervention, ...]
-    kl: float  # KL(unsteered || steered) of the next token, nats
-    nll_delta: float  # how much less likely the texts became, nats
-    n_tokens: int
+    firings: tuple[Firing, ...] = ()  # one per rule
+    stopped: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""Studies made of many runs of the model. No Qt."""
+"""Studies made of many runs: what strength costs and brings, and what controls say to it."""

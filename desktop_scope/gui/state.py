@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.feature_names import feature_name
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.types import (
-    Damage,
     FeatureId,
     Generation,
     Health,

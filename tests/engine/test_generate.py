@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from desktop_scope.engine.damage import repetition
+from desktop_scope.engine.cost_types import repetition
 from desktop_scope.engine.requests import Generate, Request
 from desktop_scope.engine.types import FeatureId, Intervention, Prompt, Sampling
 from desktop_scope.engine.worker import Job, Partial, Progress

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
@@ -21,7 +22,6 @@ from desktop_scope.engine.requests import (
     Workspace,
 )
 from desktop_scope.engine.types import (
-    Damage,
     FeatureActs,
     FeatureId,
     Generation,
