@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
@@ -14,7 +15,8 @@ from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import Generate
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Generation, Intervention, Prompt, Sampling
+from desktop_scope.engine.trace import check_finite, run
+from desktop_scope.engine.types import Firing, Generation, Intervention, Prompt, Rule, Sampling
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
@@ -25,6 +27,9 @@ class Answer:
     Args:
         prompt_ids: [1, T].
         steering: The edits of this run; their positions are kept up to date.
+
+    Attributes:
+        stopped: What the rule that ended it says.
     """
 
     def __init__(
@@ -37,26 +42,31 @@ class Answer:
     ) -> None:
         self.ids: list[int] = []
         self.finished = False
+        self.stopped = ""
         self.seconds = 0.0  # of the steps after the first token
         self._model = model
+        self._job = job
         self._sampling = sampling
         self._steering = steering
+        self._steering.n_prompt.fill_(prompt_ids.shape[1])
         self._edits = checked(steering.edits(), model.parts, job.check)
-        self._cache = model.new_cache()
+        self._cache: Any = None
         self._pending = self._seen = prompt_ids
+        self._n_read = 0  # tokens that were read
+        self._fired: dict[Rule, list[int]] = {rule: [] for rule in steering.rules}
         self._dice = torch.Generator(prompt_ids.device).manual_seed(sampling.seed)
         penalty = sampling.repetition_penalty
         self._penalise = RepetitionPenaltyLogitsProcessor(penalty) if penalty != 1 else None
 
     def step(self) -> None:
-        """Add one token."""
+        """Add one token, or find that a rule ends the answer."""
         start = time.perf_counter()
-        model = self._model
-        self._steering.start = self._cache.get_seq_length()
-        hidden = model.hidden(
-            self._pending, self._edits, past_key_values=self._cache, use_cache=True
-        )
-        logits = model.logits(hidden[:, -1])
+        logits = self._model.logits(self._read()[:, -1])
+        if bool(logits.isnan().any()):
+            self._break_down()
+        if self.stopped:
+            self.finished = True
+            return
         if self._penalise is not None:
             logits = self._penalise(self._seen, logits)
         token = self._choose(logits)
@@ -65,16 +75,49 @@ class Answer:
         if self.ids:
             self.seconds += time.perf_counter() - start
         self.ids.append(int(token))
-        full = self._seen.shape[1] >= model.info.context
+        full = self._seen.shape[1] >= self._model.info.context
         self.finished = (
-            self.ids[-1] in model.stop_ids or full or len(self.ids) >= self._sampling.max_new_tokens
+            self.ids[-1] in self._model.stop_ids
+            or full
+            or len(self.ids) >= self._sampling.max_new_tokens
         )
+
+    def _read(self) -> torch.Tensor:
+        """Read what is new: [1, pos, d_model] after the final norm."""
+        steering, begun, pending = self._steering, self._cache is not None, self._pending
+        steering.start = self._seen.shape[1] - pending.shape[1]
+
+        def read() -> torch.Tensor:
+            if not begun:  # and anew for every pass that a rule asks for
+                self._cache = self._model.new_cache()
+            return self._model.hidden(
+                pending, self._edits, past_key_values=self._cache, use_cache=True
+            )
+
+        hidden = steering.settle(read)
+        for rule, fired in steering.fired().items():
+            self._fired[rule] += (fired[0].nonzero()[:, 0] + steering.start).tolist()
+        self._n_read = self._seen.shape[1]
+        self.stopped = steering.stop(pending.shape[1])
+        return hidden
 
     def _choose(self, logits: torch.Tensor) -> torch.Tensor:
         if self._sampling.temperature <= 0:
             return logits.argmax(-1, keepdim=True)
         probs = (logits / self._sampling.temperature).softmax(-1)
+        if self._sampling.top_p < 1:
+            probs = _likeliest(probs, self._sampling.top_p)
         return torch.multinomial(probs, 1, generator=self._dice)
+
+    def _break_down(self) -> None:
+        """Find the layer at which the numbers ceased to be numbers."""
+        self._steering.start = 0
+        kept = run(self._model, self._seen, [], self._job, self._steering)
+        check_finite(kept.residual)
+        raise ScopeError(
+            "The model broke down after its last layer: its logits are NaN.",
+            "If it is steered: turn the strengths down. If not, try another number type.",
+        )
 
     def snapshot(self, prompt: Prompt, interventions: tuple[Intervention, ...]) -> Generation:
         """The answer so far."""
@@ -87,7 +130,19 @@ class Answer:
             text=self._model.decode(self.ids),
             finished=self.finished,
             tokens_per_second=rate,
+            firings=self._firings(),
+            stopped=self.stopped,
         )
+
+    def _firings(self) -> tuple[Firing, ...]:
+        return tuple(Firing(rule, tuple(at), self._n_read) for rule, at in self._fired.items())
+
+
+def _likeliest(probs: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Only the likeliest tokens that together have a probability: [1, vocabulary]."""
+    ordered, ids = probs.sort(descending=True)
+    before = ordered.cumsum(-1) - ordered  # the first one is always kept
+    return torch.zeros_like(probs).scatter(-1, ids, ordered.where(before < top_p, 0.0))
 
 
 def _check_sampling(sampling: Sampling) -> None:
@@ -95,6 +150,8 @@ def _check_sampling(sampling: Sampling) -> None:
         raise ScopeError("An answer needs at least one token.", "Ask for 1 token or more.")
     if not 0 <= sampling.temperature < math.inf:
         raise ScopeError("That temperature makes no sense.", "0 is greedy, 1 is the model's own.")
+    if not 0 < sampling.top_p <= 1:
+        raise ScopeError("Top-p is a probability.", "1 takes every token, 0.9 is usual.")
     if not 0 < sampling.repetition_penalty < math.inf:
         raise ScopeError("That repetition penalty makes no sense.", "1 is none, 1.1 is usual.")
 
@@ -119,9 +176,11 @@ def generate(
     """
     _check_sampling(request.sampling)
     prompt_ids = torch.tensor([model.encode(request.prompt).ids], device=model.device)
+    if prompt_ids.shape[1] >= model.info.context:
+        raise ScopeError("The prompt fills the whole context.", "Shorten it to leave room.")
 
-    def begin(run: tuple[Intervention, ...]) -> Answer:
-        steering = Steering(run, saes)
+    def begin(items: tuple[Intervention, ...]) -> Answer:
+        steering = Steering(items, saes)
         return Answer(model, prompt_ids, steering, request.sampling, job)
 
     answers = {run: begin(run) for run in request.runs if run not in known}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from desktop_scope.engine.families import device_of, parts_of
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, hooked
 from desktop_scope.engine.packed import pack_model
-from desktop_scope.engine.types import Bools, Floats, ModelInfo, Prompt
+from desktop_scope.engine.types import Bools, Floats, ModelInfo, Prompt, Role, Turn
 from desktop_scope.errors import ScopeError
+
+Spans = list[tuple[int, int]]  # begin and end, in characters
 
 _ROWS_AT_ONCE = 128  # of [tokens, vocabulary]: bounds the memory, and stays in the cache
 _SHORTEST = 8  # characters of a text that is worth cutting in half
@@ -28,7 +30,7 @@ class Encoded:
     """A prompt as tokens.
 
     Attributes:
-        own: [T] the user's own text, not the template around it.
+        own: [T] what was said in the turns, not the template around it.
     """
 
     ids: list[int]
@@ -79,23 +81,14 @@ class LanguageModel:
         Raises:
             ScopeError: Empty, longer than the context, or a chat with a model that has no template.
         """
-        if prompt.turns:
-            raise ScopeError("This version reads one turn of a chat.", "Leave the others out.")
         text = prompt.text.strip() if prompt.chat else prompt.text
         if not text.strip():
             raise ScopeError("The prompt is empty.", "Type something for the model to read.")
-        first, whole, begin = self._raw_first, text, 0
+        first, whole, spans = self._raw_first, text, [(0, len(text))]
         if prompt.chat:
-            if not self.info.has_chat:
-                raise ScopeError("This model has no chat template.", "Switch to raw text.")
-            # The template's own words may hold the text too ("assistant"): look for its place.
-            first, whole, begin = [], self._chat(text), self._chat(_STAND_IN).find(_STAND_IN)
-            if begin < 0 or not whole.startswith(text, begin):
-                raise ScopeError(
-                    "The chat template of this model does not keep the text as it is.",
-                    "Switch to raw text.",
-                )
-        tokens, own = self._tokens(whole, begin, begin + len(text))
+            first = []
+            whole, spans = self._chat((*prompt.turns, Turn(Role.USER, text)))
+        tokens, own = self._tokens(whole, spans)
         ids = [*first, *tokens]
         if len(ids) > self.info.context:
             raise ScopeError(
@@ -120,31 +113,65 @@ class LanguageModel:
                     raise
                 text = text[: len(text) // 2]
 
-    def _tokens(self, whole: str, begin: int, end: int) -> tuple[list[int], list[bool]]:
-        """Token ids of a text, and which of them lie at least partly between two places in it."""
+    def _tokens(self, whole: str, spans: Spans) -> tuple[list[int], list[bool]]:
+        """Token ids of a text, and which of them lie at least partly in one of some spans of it."""
         if self._tokenizer.is_fast:
             tokens = self._tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-            return tokens["input_ids"], [a < end and b > begin for a, b in tokens["offset_mapping"]]
+            within = [
+                any(a < end and b > begin for begin, end in spans)
+                for a, b in tokens["offset_mapping"]
+            ]
+            return tokens["input_ids"], within
         # Tokenizers in pure Python do not say where a token lies: take off what the text before
         # and after has in common with the whole.
-        ids, before, after = (
-            self._tokenizer.encode(part, add_special_tokens=False)
-            for part in (whole, whole[:begin], whole[end:])
-        )
-        low = _common(ids, before)
-        high = len(ids) - _common(ids[low:][::-1], after[::-1])
-        return ids, [low <= n < high for n in range(len(ids))]
+        ids = self._tokenizer.encode(whole, add_special_tokens=False)
+        own = [False] * len(ids)
+        for begin, end in spans:
+            before, after = (
+                self._tokenizer.encode(part, add_special_tokens=False)
+                for part in (whole[:begin], whole[end:])
+            )
+            low = _common(ids, before)
+            high = len(ids) - _common(ids[low:][::-1], after[::-1])
+            own[low:high] = [True] * (high - low)
+        return ids, own
 
-    def _chat(self, text: str) -> str:
-        """The text as a user's turn, up to where the answer begins."""
-        turns = [{"role": "user", "content": text}]
+    def _chat(self, turns: Sequence[Turn]) -> tuple[str, Spans]:
+        """The turns as the model reads them, up to where the answer begins, and where each lies.
+
+        Raises:
+            ScopeError: There is no template, or it does not work with these turns.
+        """
+        if not self.info.has_chat:
+            raise ScopeError("This model has no chat template.", "Switch to raw text.")
+        said = [Turn(turn.role, turn.text.strip()) for turn in turns]
+        said = [turn for turn in said if turn.text or turn.role is not Role.SYSTEM]
+        if not all(turn.text for turn in said):
+            raise ScopeError("A turn of the chat is empty.", "Write something, or take it out.")
+        whole = self._templated(said)
+        # The template's own words may hold a text too ("assistant"): look for their places.
+        around = self._templated([Turn(turn.role, _STAND_IN) for turn in said]).split(_STAND_IN)
+        spans, rebuilt = [], around[0]
+        for turn, after in zip(said, around[1:], strict=False):
+            spans.append((len(rebuilt), len(rebuilt) + len(turn.text)))
+            rebuilt += turn.text + after
+        if rebuilt != whole:
+            raise ScopeError(
+                "The chat template of this model does not keep the text as it is.",
+                "Switch to raw text.",
+            )
+        return whole, spans
+
+    def _templated(self, turns: Sequence[Turn]) -> str:
+        said = [{"role": str(turn.role), "content": turn.text} for turn in turns]
         try:
             chat = self._tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=False
+                said, add_generation_prompt=True, tokenize=False
             )
         except Exception as error:  # a template is a program, and may fail in its own way
             raise ScopeError(
-                f"The chat template of this model does not work: {error}", "Switch to raw text."
+                f"The chat template of this model does not work: {error}",
+                "Switch to raw text, or leave a system prompt out: some models know none.",
             ) from error
         return str(chat)
 

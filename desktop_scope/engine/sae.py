@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +31,17 @@ def _floats(rows: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
     """Rows in float32, scaled; the same memory where nothing is to be done."""
     rows = rows.float()
     return rows if scale is None else rows * scale[:, None]
+
+
+class Reading(NamedTuple):
+    """One feature on some tokens, [batch, pos] each; 0 where the SAE does not encode.
+
+    Attributes:
+        unit: What one unit of f writes, in lengths of the decoder row: the input's scale.
+    """
+
+    f: torch.Tensor
+    unit: torch.Tensor
 
 
 class Sae:
@@ -251,16 +263,48 @@ class Sae:
 
     def activation(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """One feature alone on [..., d_in]: float32 [...]."""
-        w = self.weights
-        if w.k is not None:  # the others decide whether it is active
-            dots = self._dots(x.reshape(-1, x.shape[-1]))
-            values = dots[:, index] + self._bias[index]
-            return torch.where(self._mask(dots)[:, index], values, 0.0).view(x.shape[:-1])
+        return self._alone(index)(x)[0]
+
+    def reader(self, index: int) -> Callable[[torch.Tensor, torch.Tensor], Reading]:
+        """Makes ready to read one feature where the SAE encodes, again and again.
+
+        Returns:
+            [batch, pos, d_in] and the positions [1 or batch, pos] → what is read there.
+        """
+        alone, skip, limit = self._alone(index), self.weights.skip_positions, self.outlier_norm
+
+        def read(x: torch.Tensor, at: torch.Tensor) -> Reading:
+            f, scale = alone(x)
+            encoded = at >= skip
+            if limit < math.inf:
+                encoded = encoded & (x.float().norm(dim=-1) <= limit)
+            return Reading(torch.where(encoded, f, 0.0), torch.where(encoded, scale, 0.0))
+
+        return read
+
+    def _alone(self, index: int) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+        """[..., d_in] → one feature, and what undoes the normalisation of the input, [...] each."""
+        if self.weights.k is not None:  # the others decide whether it is active
+
+            def chosen(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                dots = self._dots(x.reshape(-1, x.shape[-1]))
+                values = dots[:, index] + self._bias[index]
+                f = torch.where(self._mask(dots)[:, index], values, 0.0).view(x.shape[:-1])
+                return f, _per_token(self._normalised(x)[2])
+
+            return chosen
         one = torch.tensor(index, device=self.device)
         scale = None if self._scale is None else self._scale[index : index + 1]
-        row = _floats(w.W_enc[index : index + 1], scale)[0].to(x.device)
-        dots = self._normalised(x)[0] @ row
-        return torch.where(dots > self._edge[index], self._values(dots, one), 0.0)
+        row = _floats(self.weights.W_enc[index : index + 1], scale)[0].to(self.device)
+        edge = self._edge[index]
+
+        def alone(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            normalised, _, unit = self._normalised(x)
+            dots = normalised @ row.to(x.device)
+            f = torch.where(dots > edge, self._values(dots, one), 0.0)
+            return f, _per_token(unit)
+
+        return alone
 
     # ---- decoding
 
@@ -339,6 +383,18 @@ class Sae:
         w = self.weights
         norms: torch.Tensor = w.W_dec.float().norm(dim=1)
         return norms if w.W_dec_scale is None else norms * w.W_dec_scale
+
+
+def _per_token(scale: torch.Tensor) -> torch.Tensor:
+    """[..., 1], or one for all tokens → [...]."""
+    return scale.squeeze(-1) if scale.ndim else scale
+
+
+def _above(dots: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
+    """Flat positions where a row exceeds the edge; numpy takes a third of torch's time for it."""
+    if dots.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(dots.numpy() > edge.numpy()))
+    return (dots > edge).view(-1).nonzero().squeeze(1)
 
 
 def sae_of(saes: Sequence[Sae], feature: FeatureId) -> Sae:

@@ -94,7 +94,11 @@ def run(
     wanted = set(points)
     every = wanted | changes.keys() | {resid_post(layer) for layer in range(n_layers)}
     edits = {point: edit_of(point) for point in sorted(every)}
-    kept.hidden = model.hidden(ids, edits, use_cache=False, **more)[0]
+
+    def read() -> torch.Tensor:
+        return model.hidden(ids, edits, use_cache=False, **more)[0]
+
+    kept.hidden = steering.settle(read) if steering else read()
     return kept
 
 
@@ -185,9 +189,11 @@ def trace(
         raise ScopeError("Prompt and answer are longer than the context.", "Shorten the prompt.")
     ids = torch.tensor([all_ids], device=model.device)
     steering = Steering(request.interventions, saes)
+    steering.n_prompt.fill_(len(prompt.ids))
     with torch.inference_mode():
         found = None if request.interventions else recorded(ids)
         found = found or encode_ids(model, saes, ids, job, steering)
+        check_finite(found.kept.residual)
         probs, next_ids = found.following.softmax(-1).topk(_N_NEXT)
     result = Trace(
         prompt=request.prompt,
@@ -204,8 +210,24 @@ def trace(
         next_probs=probs.cpu().numpy(),
         seconds=time.perf_counter() - start,
         interventions=request.interventions,
+        firings=steering.firings(),
     )
     return result, found.kept.residual
+
+
+def check_finite(residual: torch.Tensor) -> None:
+    """Whether a pass went well; residual streams are [L, T, d_model].
+
+    Raises:
+        ScopeError: It did not; says at which layer.
+    """
+    bad = (~residual.isfinite()).flatten(1).any(1).nonzero()
+    if len(bad):
+        raise ScopeError(
+            f"The model broke down: from layer {int(bad[0])} on its numbers are no numbers any "
+            "more (NaN or infinity).",
+            "If it is steered: turn the strengths down. If not, try another number type.",
+        )
 
 
 def probe(

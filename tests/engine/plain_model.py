@@ -147,8 +147,14 @@ class PlainModel:
 
 
 def added(layer: int, index: int, amount: float) -> Edit:
-    """Steering: the same vector at every position."""
-    return lambda x: x + amount * plain_sae(layer).W_dec[index]
+    """Steering: the same vector at every position but the first."""
+
+    def edit(x: Tensor) -> Tensor:
+        changed = x.clone()
+        changed[1:] += amount * plain_sae(layer).W_dec[index]
+        return changed
+
+    return edit
 
 
 def ablated(layer: int, index: int) -> Edit:

@@ -20,13 +20,14 @@ from desktop_scope.engine.requests import Generate, TracePrompt
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.sae_weights import Architecture, SaeWeights
 from desktop_scope.engine.trace import run
-from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt, Sampling
+from desktop_scope.engine.types import FeatureId, Intervention, Mode, Positions, Prompt, Sampling
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
 
 TEXT = Prompt("The museum opens at nine.", chat=False)
 WRITABLE = [site for site in Site if site is not Site.LN2_NORMALIZED]
 LAYER = 1
+EVERYWHERE = Positions(first=True)
 
 
 def sae_at(model: LanguageModel, site: Site, layer: int = LAYER, **more: Any) -> Sae:
@@ -82,7 +83,7 @@ def test_adding_a_feature_changes_its_own_site_and_nothing_before(family, site):
     model = tiny(family)
     assert site in model.parts.sites()
     sae = sae_at(model, site)
-    item = Intervention(FeatureId(0, 3), 5.0)
+    item = Intervention(FeatureId(0, 3), 5.0, positions=EVERYWHERE)
     plain, steered = passed(model), passed(model, Steering((item,), [sae]))
     (point,) = sae.weights.writes
     added = (steered[point] - plain[point]).numpy()
@@ -131,8 +132,9 @@ def test_a_feature_that_writes_to_several_layers_changes_all_of_them():
     model = tiny("llama")
     sae = transcoder(model, tuple(HookPoint(n, Site.MLP_OUT) for n in (1, 2)))
     row = sae.decoder_row(3).view(2, -1)
+    item = Intervention(FeatureId(0, 3), 5.0, positions=EVERYWHERE)
     plain = passed(model)
-    steered = passed(model, Steering((Intervention(FeatureId(0, 3), 5.0),), [sae]))
+    steered = passed(model, Steering((item,), [sae]))
     first, second = sae.weights.writes
     np.testing.assert_allclose(
         steered[first] - plain[first], 5 * row[0].expand(len(plain[first]), -1), atol=1e-4
@@ -148,7 +150,7 @@ def test_a_feature_that_writes_to_several_layers_changes_all_of_them():
         ),
         torch.device("cpu"),
     )
-    between = passed(model, Steering((Intervention(FeatureId(0, 3), 5.0),), [only_first]))
+    between = passed(model, Steering((item,), [only_first]))
     np.testing.assert_allclose(
         steered[second] - between[second], 5 * row[1].expand(len(plain[first]), -1), atol=1e-4
     )
