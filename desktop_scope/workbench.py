@@ -30,6 +30,14 @@ from desktop_scope.evidence.requests import (
     ReadLens,
 )
 from desktop_scope.evidence.types import Opened
+from desktop_scope.experiments.audit import (
+    AttributeRow,
+    Digest,
+    DigestParts,
+    MeasureCost,
+    ScoreRows,
+)
+from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
 from desktop_scope.library.browsing import (
     Browse,
@@ -48,6 +56,7 @@ if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
     from desktop_scope.engine.model import LanguageModel
     from desktop_scope.evidence.catalogue import Catalogue
+    from desktop_scope.experiments.auditing import Auditor
 
 
 class Workbench:
@@ -74,6 +83,11 @@ class Workbench:
             ContrastTexts: lambda request, job: contrast_texts(
                 self.engine, request.a, request.b, job
             ),
+            ScoreRows: lambda request, job: self.auditor.score_rows(request, job),
+            AttributeRow: lambda request, job: self.auditor.attribute(request, job),
+            MeasureCost: lambda request, job: self.auditor.cost(request, job),
+            DigestParts: self._digest,
+            MakeTable: make_table,
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),
@@ -105,6 +119,18 @@ class Workbench:
         if self._catalogue is None:
             raise Cancelled
         return self._catalogue
+
+    @property
+    def auditor(self) -> Auditor:
+        """Runs audits on the loaded engine."""
+        from desktop_scope.experiments.auditing import Auditor
+
+        return Auditor(self.engine, self.catalogue)
+
+    def _digest(self, request: DigestParts, job: Job) -> Digest:
+        from desktop_scope.experiments.audit_digest import digest
+
+        return digest(request.study, self.catalogue)
 
     def _load(self, request: LoadModel, job: Job) -> Loaded:
         job.progress(0, 0, "Starting the engine")

@@ -28,6 +28,7 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
+from desktop_scope.gui.states.audit import AuditState
 from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.library.browsing import Listing
 from desktop_scope.library.entries import Library, ModelEntry
@@ -172,6 +173,7 @@ class AppState:
     given: tuple[Path, ...] = ()  # dropped or chosen, to be identified
     gifts: int = 0  # how often something was
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
+    audit: AuditState = field(default_factory=AuditState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)

@@ -26,6 +26,8 @@ _WORDS = {
     "scan": "Looking through this machine’s folders",
     "check": "Checking an autoencoder",
     "record": "Making traces of this length fast",
+    "audit": "Auditing",
+    "audit-digest": "Ranking the features",
 }
 _MEMORY_EVERY_S = 1.0
 _DOING_WIDTH = 220
