@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 _NAME = re.compile(r"\..+\.(\d+)\.part")
 

@@ -34,7 +34,7 @@ from desktop_scope.engine.types import (
     Tried,
     Verdict,
 )
-from desktop_scope.engine.worker import Done, Event
+from desktop_scope.engine.worker import Done, Event, silent_job
 from desktop_scope.evidence.marks.requests import MarkFeatures
 from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
@@ -45,6 +45,17 @@ from desktop_scope.evidence.requests import (
     ReadLens,
 )
 from desktop_scope.evidence.types import Label, Opened, Ranking, Source
+from desktop_scope.experiments.audit import (
+    AttributeRow,
+    Cost,
+    Digest,
+    DigestParts,
+    MeasureCost,
+    RowParts,
+    ScoreRows,
+    key_of,
+)
+from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState
 from desktop_scope.library.browsing import Browse, KeepShelf, Listing, LookAround
@@ -133,6 +144,15 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     Browse: lambda r: Listing(),
     Identify: lambda r: Workspace(r.paths, Path("found")),
     CheckSae: lambda r: health(r.slot),
+    MakeTable: lambda r: make_table(r, silent_job()),
+    ScoreRows: lambda r: np.log(np.tile([[0.4, 0.2]], (len(r.rows), 1))).astype(np.float32),
+    AttributeRow: lambda r: RowParts(
+        np.array([key_of(FeatureId(1, 2))]), np.ones(1, np.float32), np.ones(1, np.float32)
+    ),
+    DigestParts: lambda r: Digest(
+        (), np.array([key_of(FeatureId(1, n)) for n in (2, 3)]), np.ones(2, np.float32)
+    ),
+    MeasureCost: lambda r: Cost(0.1, (2.0, 3.0), (1.0, 1.0), 9),
     RecordTrace: lambda r: "",
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
 }
