@@ -16,10 +16,11 @@ from desktop_scope.engine.requests import (
     RecordTrace,
     Request,
     TracePrompt,
+    Workspace,
 )
-from desktop_scope.engine.types import Generation, Health, Intervention, Loaded
+from desktop_scope.engine.types import Generation, Health, Intervention, Loaded, Prompt
 from desktop_scope.engine.worker import Job
-from desktop_scope.errors import Cancelled
+from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.evidence.marks.requests import MarkFeatures
 from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
@@ -30,15 +31,18 @@ from desktop_scope.evidence.requests import (
     ReadLens,
 )
 from desktop_scope.evidence.types import Opened
-from desktop_scope.experiments.audit import (
-    AttributeRow,
-    Digest,
-    DigestParts,
-    MeasureCost,
-    ScoreRows,
-)
-from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
+from desktop_scope.experiments.recipe_file import is_recipe
+from desktop_scope.experiments.recipes import (
+    DeleteRecipe,
+    Offer,
+    ReadRecipes,
+    SaveRecipe,
+    delete_recipe,
+    open_recipe,
+    read_recipes,
+    save_recipe,
+)
 from desktop_scope.library.browsing import (
     Browse,
     KeepShelf,
@@ -56,7 +60,6 @@ if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
     from desktop_scope.engine.model import LanguageModel
     from desktop_scope.evidence.catalogue import Catalogue
-    from desktop_scope.experiments.auditing import Auditor
 
 
 class Workbench:
@@ -70,7 +73,7 @@ class Workbench:
         self._held: tuple[LoadModel, LanguageModel] | None = None  # outlives a change of SAEs
         self._catalogue: Catalogue | None = None
         self._question: object = None
-        self._answers: dict[tuple[Intervention, ...], Generation] = {}  # to it, by run
+        self._answers: dict[tuple[Prompt, tuple[Intervention, ...]], Generation] = {}
         self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
             LoadModel: self._load,
             TracePrompt: lambda request, job: self.engine.trace(request, job),
@@ -83,22 +86,22 @@ class Workbench:
             ContrastTexts: lambda request, job: contrast_texts(
                 self.engine, request.a, request.b, job
             ),
-            ScoreRows: lambda request, job: self.auditor.score_rows(request, job),
-            AttributeRow: lambda request, job: self.auditor.attribute(request, job),
-            MeasureCost: lambda request, job: self.auditor.cost(request, job),
-            DigestParts: self._digest,
-            MakeTable: make_table,
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
             MarkFeatures: self._mark,
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
+            ReadRecipes: lambda request, job: read_recipes(
+                request, self.catalogue, self.engine.loaded
+            ),
+            SaveRecipe: lambda request, job: save_recipe(request),
+            DeleteRecipe: lambda request, job: delete_recipe(request),
             LookAround: scan_library,
             ReadMore: read_more,
             KeepShelf: keep_shelf,
             Browse: browse,
-            Identify: identify,
+            Identify: self._identify,
             MeasureRoom: measure_room,
         }
 
@@ -120,18 +123,6 @@ class Workbench:
             raise Cancelled
         return self._catalogue
 
-    @property
-    def auditor(self) -> Auditor:
-        """Runs audits on the loaded engine."""
-        from desktop_scope.experiments.auditing import Auditor
-
-        return Auditor(self.engine, self.catalogue)
-
-    def _digest(self, request: DigestParts, job: Job) -> Digest:
-        from desktop_scope.experiments.audit_digest import digest
-
-        return digest(request.study, self.catalogue)
-
     def _load(self, request: LoadModel, job: Job) -> Loaded:
         job.progress(0, 0, "Starting the engine")
         import_torch()
@@ -150,8 +141,19 @@ class Workbench:
         if question != self._question:
             self._question, self._answers = question, {}
         answers = self.engine.generate(request, job, self._answers)
-        self._answers |= zip(request.runs, answers, strict=True)
+        self._answers |= zip(request.questions, answers, strict=True)
         return answers
+
+    def _identify(self, request: Identify, job: Job) -> Workspace | Offer:
+        """A recipe, or else what to open."""
+        if len(request.paths) == 1 and is_recipe(request.paths[0]):
+            if self._catalogue is None:
+                raise ScopeError(
+                    f"{request.paths[0].name} is a recipe, and nothing is open yet.",
+                    "Open the model and the autoencoders that it was made for, then the recipe.",
+                )
+            return open_recipe(request.paths[0], self.catalogue, self.engine.loaded)
+        return identify(request, job)
 
     def _check(self, request: CheckSae, job: Job) -> Health:
         """What the text shows of an SAE's features is kept as their first evidence."""

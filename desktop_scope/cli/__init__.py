@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import desktop_scope
 from desktop_scope.cli import (
-    audit,
     bench,
     demo,
     feature,
@@ -29,7 +28,7 @@ from desktop_scope.cli import (
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 
-VERBS = (demo, listing, sae, index, trace, feature, search, steer, audit, screenshot, bench)
+VERBS = (demo, listing, sae, index, trace, feature, search, steer, screenshot, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

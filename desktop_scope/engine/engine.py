@@ -35,7 +35,6 @@ from desktop_scope.engine.types import (
     FeatureId,
     Generation,
     Health,
-    Intervention,
     LensRow,
     Loaded,
     Probe,
@@ -96,7 +95,7 @@ class Engine:
         self,
         request: Generate,
         job: Job,
-        known: Mapping[tuple[Intervention, ...], Generation] = MappingProxyType({}),
+        known: Mapping[generation.Question, Generation] = MappingProxyType({}),
     ) -> tuple[Generation, ...]:
         """One answer per run, but for the runs whose answers are known."""
         return generation.generate(self.model, self.saes, request, job, known)

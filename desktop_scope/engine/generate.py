@@ -20,6 +20,8 @@ from desktop_scope.engine.types import Firing, Generation, Intervention, Prompt,
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
+Question = tuple[Prompt, tuple[Intervention, ...]]
+
 
 class Answer:
     """One answer under way: its cache, its interventions, its dice.
@@ -161,34 +163,35 @@ def generate(
     saes: Sequence[Sae],
     request: Generate,
     job: Job,
-    known: Mapping[tuple[Intervention, ...], Generation],
+    known: Mapping[Question, Generation],
 ) -> tuple[Generation, ...]:
     """Answer once per run, a token of each in turn, so that they stream side by side.
 
     Every run computes exactly what it would compute alone.
 
     Args:
-        known: Runs whose answers to this request were computed before.
+        known: Questions whose answers were computed before, drawn as in this request.
 
     Raises:
         ScopeError: The prompt or the way of sampling makes no sense, or there is no such feature.
         Cancelled: The job was.
     """
     _check_sampling(request.sampling)
-    prompt_ids = torch.tensor([model.encode(request.prompt).ids], device=model.device)
-    if prompt_ids.shape[1] >= model.info.context:
-        raise ScopeError("The prompt fills the whole context.", "Shorten it to leave room.")
 
-    def begin(items: tuple[Intervention, ...]) -> Answer:
+    def begin(prompt: Prompt, items: tuple[Intervention, ...]) -> Answer:
+        prompt_ids = torch.tensor([model.encode(prompt).ids], device=model.device)
+        if prompt_ids.shape[1] >= model.info.context:
+            raise ScopeError("The prompt fills the whole context.", "Shorten it to leave room.")
         steering = Steering(items, saes)
         return Answer(model, prompt_ids, steering, request.sampling, job)
 
-    answers = {run: begin(run) for run in request.runs if run not in known}
+    questions = request.questions
+    answers = {question: begin(*question) for question in questions if question not in known}
 
     def snapshots() -> tuple[Generation, ...]:
         return tuple(
-            known[run] if run in known else answers[run].snapshot(request.prompt, run)
-            for run in request.runs
+            known[question] if question in known else answers[question].snapshot(*question)
+            for question in questions
         )
 
     most = request.sampling.max_new_tokens

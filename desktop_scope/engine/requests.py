@@ -122,7 +122,12 @@ class RecordTrace(Request):
 
 @dataclass(frozen=True)
 class Generate(Request):
-    """Answer a prompt once for each set of interventions, the answers streaming together."""
+    """Answer a prompt once for each set of interventions, the answers streaming together.
+
+    Attributes:
+        prompts: One for each run, where they differ: the columns of a chat go on each from its own
+            answers.
+    """
 
     kind = "generate"
     replaces = frozenset({"generate"})
@@ -131,6 +136,13 @@ class Generate(Request):
     prompt: Prompt
     runs: tuple[tuple[Intervention, ...], ...] = ((),)
     sampling: Sampling = field(default_factory=Sampling)
+    prompts: tuple[Prompt, ...] = ()
+
+    @property
+    def questions(self) -> tuple[tuple[Prompt, tuple[Intervention, ...]], ...]:
+        """What is asked, and with which interventions, for each run."""
+        prompts = self.prompts or (self.prompt,) * len(self.runs)
+        return tuple(zip(prompts, self.runs, strict=True))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from desktop_scope.evidence.marks.overlay import MarkedEvidence
 from desktop_scope.evidence.marks.store import MarkStore
 from desktop_scope.evidence.own import own_evidence
 from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
-from desktop_scope.evidence.store import PADDING, Corpus, EvidenceStore
+from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import (
     Card,
     FeaturePath,
@@ -56,7 +56,6 @@ class Catalogue:
         marks: What this user said of features.
         books: The labels of every open pack, with the place among the SAEs of each of its layers.
         notes: What the user should know about how the evidence was opened.
-        corpora: The texts of every open pack.
     """
 
     def __init__(
@@ -66,9 +65,7 @@ class Catalogue:
         marks: MarkStore,
         books: Sequence[tuple[LabelBook, Sequence[int]]] = (),
         notes: Sequence[str] = (),
-        corpora: Sequence[Corpus] = (),
     ) -> None:
-        self._corpora = corpora
         self._engine = engine
         self._evidence = list(evidence)
         self.marks = marks
@@ -87,7 +84,7 @@ class Catalogue:
         """
         evidence: dict[int, SaeEvidence] = {}
         packs: dict[int, tuple[Pack, Path]] = {}
-        books, corpora = [], []
+        books = []
         for folder in workspace.saes:
             if not is_pack(folder):
                 continue
@@ -106,7 +103,6 @@ class Catalogue:
             for layer, (slot, norm) in enumerate(zip(slots, norms, strict=True)):
                 evidence[slot] = PackEvidence(store, book, layer, norm)
             books.append((book, slots))
-            corpora.append(store.corpus)
         notes = []
         for slot, sae in enumerate(engine.saes):
             if slot not in evidence:
@@ -122,12 +118,13 @@ class Catalogue:
             key = mark_key(engine, slot, packs.get(slot))
             marks.know(key, described(engine, slot))
             marked.append(MarkedEvidence(evidence[slot], marks, key))
-        return cls(engine, marked, marks, books, notes, corpora)
+        return cls(engine, marked, marks, books, notes)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""
         maxima = tuple(evidence.max_active for evidence in self._evidence)
-        return Opened(maxima, self._notes)
+        norms = tuple(evidence.median_norm for evidence in self._evidence)
+        return Opened(maxima, self._notes, norms)
 
     @property
     def evidence(self) -> tuple[MarkedEvidence, ...]:
@@ -374,15 +371,6 @@ class Catalogue:
             ]
         )
         return FeaturePath(request.feature, family, values)
-
-    def passages(self, tokens: Sequence[int], limit: int) -> list[list[int]]:
-        """The texts of an open pack in which some tokens occur most, as token ids; none without."""
-        if not self._corpora:
-            return []
-        rows = self._corpora[0].tokens
-        counts = np.isin(rows, tokens).sum(1)
-        best = np.argsort(-counts, kind="stable")[:limit]
-        return [rows[n][rows[n] != PADDING].tolist() for n in best if counts[n]]
 
     def promoting(self, text: str, layers: range | None = None, limit: int = 20) -> tuple[Hit, ...]:
         """Features that promote a word most.

@@ -200,7 +200,9 @@ class Opened:
     Attributes:
         max_active: By SAE, the strongest activation of every feature, [N] each; nan if unknown.
         notes: What the user should know about how it was opened.
+        median_norm: By SAE, the median length of what it reads; nan if unknown.
     """
 
     max_active: tuple[Floats, ...]
     notes: tuple[str, ...] = ()
+    median_norm: tuple[float, ...] = ()

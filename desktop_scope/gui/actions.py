@@ -10,7 +10,9 @@ from typing import Any
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.evidence.types import Label
-from desktop_scope.gui.state import AppState, Dial, Message, Pin, Selection
+from desktop_scope.gui.state import AppState, Message, Pin, Selection
+from desktop_scope.gui.states.dials import Dial, Key
+from desktop_scope.gui.states.recipes import RecipesState
 
 _MOST_HISTORY = 50
 MOST_PINS = 9
@@ -21,6 +23,8 @@ def set_prompt(state: AppState, prompt: Prompt) -> AppState:
     """Another prompt: answers to the old one are gone."""
     if prompt == state.prompt:
         return state
+    if prompt.turns != state.prompt.turns:  # another conversation
+        state = replace(state, chat=replace(state.chat, steered=prompt.turns))
     return replace(state, prompt=prompt, asked=False, answer=None, steered=None, show_steered=False)
 
 
@@ -39,12 +43,7 @@ def stop(state: AppState) -> AppState:
         return answer and replace(answer, finished=True)
 
     return replace(
-        state,
-        asked=False,
-        given=(),
-        answer=ended(state.answer),
-        steered=ended(state.steered),
-        audit=state.audit.halted(),
+        state, asked=False, given=(), answer=ended(state.answer), steered=ended(state.steered)
     )
 
 
@@ -106,23 +105,31 @@ def add_dial(state: AppState, feature: FeatureId, label: Label, max_active: floa
     if any(dial.feature == feature for dial in state.rack):
         return state
     full, known = state.full_strength(feature, max_active), math.isfinite(max_active)
-    return replace(state, rack=(*state.rack, Dial(feature, label, full, known)))
+    dial = Dial(feature, label, full, known, median_norm=state.norm_of(feature.sae))
+    return set_rack(state, (*state.rack, dial))
 
 
-def change_dial(state: AppState, feature: FeatureId, **changes: Any) -> AppState:
-    """Turn a dial, switch its feature off, or leave it out."""
-    rack = tuple(replace(d, **changes) if d.feature == feature else d for d in state.rack)
-    return replace(state, rack=rack)
+def change_dial(state: AppState, key: Key, **changes: Any) -> AppState:
+    """Turn a dial, or have it do something else."""
+    return set_rack(state, tuple(replace(d, **changes) if d.key == key else d for d in state.rack))
 
 
-def remove_dial(state: AppState, feature: FeatureId) -> AppState:
-    """Take a feature out of the rack."""
-    return replace(state, rack=tuple(d for d in state.rack if d.feature != feature))
+def remove_dial(state: AppState, key: Key) -> AppState:
+    """Take a dial out of the rack."""
+    return set_rack(state, tuple(d for d in state.rack if d.key != key))
 
 
 def clear_rack(state: AppState) -> AppState:
-    """Take every feature out of the rack."""
-    return replace(state, rack=(), steered=None, show_steered=False)
+    """Take every dial out of the rack."""
+    return replace(set_rack(state, ()), steered=None, show_steered=False)
+
+
+def set_rack(state: AppState, rack: tuple[Dial, ...]) -> AppState:
+    """Another rack; the one before can be had again."""
+    if rack == state.rack:
+        return state
+    undo = (*state.steering.undo, state.rack)[-_MOST_HISTORY:]
+    return replace(state, rack=rack, steering=replace(state.steering, undo=undo, redo=()))
 
 
 def say(state: AppState, message: Message) -> AppState:
@@ -171,6 +178,8 @@ def open_workspace(
         device=device,
         attempt=state.attempt + 1,
         prompt=state.prompt,
+        chat=state.chat,
+        recipes=RecipesState(looks=state.recipes.looks),
         history=state.history,
         sampling=state.sampling,
         jobs=state.jobs,

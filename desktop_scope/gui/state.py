@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from desktop_scope.engine.types import (
     Health,
     Intervention,
     LensRow,
-    Mode,
     ModelInfo,
     Probe,
     Prompt,
@@ -28,8 +27,11 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
-from desktop_scope.gui.states.audit import AuditState
+from desktop_scope.gui.states.chat import ChatState
+from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.marks import MarksState
+from desktop_scope.gui.states.recipes import RecipesState
+from desktop_scope.gui.states.steering import SteeringState
 from desktop_scope.library.browsing import Listing
 from desktop_scope.library.entries import Library, ModelEntry
 from desktop_scope.library.folders import Shelf
@@ -77,38 +79,6 @@ class Pin:
     feature: FeatureId
     label: Label
     max_active: float
-
-
-@dataclass(frozen=True)
-class Dial:
-    """One feature in the steering rack.
-
-    Attributes:
-        max_active: The feature's own maximum; where that is unknown, the strongest in the text.
-        known: Whether it is the feature's own.
-        strength: In multiples of it.
-        off: Switched off (ablated) instead of turned.
-        enabled: Takes part.
-    """
-
-    feature: FeatureId
-    label: Label
-    max_active: float
-    known: bool = True
-    strength: float = 1.0
-    off: bool = False
-    enabled: bool = True
-
-    def intervention(self) -> Intervention:
-        """What the engine is to do."""
-        if self.off:
-            return Intervention(self.feature, mode=Mode.ABLATE)
-        return Intervention(self.feature, self.strength * self.max_active)
-
-    @property
-    def acts(self) -> bool:
-        """Whether it changes anything."""
-        return self.enabled and (self.off or self.strength != 0)
 
 
 @dataclass(frozen=True)
@@ -162,7 +132,10 @@ class AppState:
     show_template: bool = False
     show_steered: bool = False  # the tokens of the steered answer instead of the plain one
     pins: tuple[Pin, ...] = ()
+    chat: ChatState = field(default_factory=ChatState)
     rack: tuple[Dial, ...] = ()
+    steering: SteeringState = field(default_factory=SteeringState)
+    recipes: RecipesState = field(default_factory=RecipesState)
     asked: bool = False  # the model is to answer the prompt
     sampling: Sampling = field(default_factory=Sampling)
     probe_text: str = ""
@@ -173,7 +146,6 @@ class AppState:
     given: tuple[Path, ...] = ()  # dropped or chosen, to be identified
     gifts: int = 0  # how often something was
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
-    audit: AuditState = field(default_factory=AuditState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)
@@ -206,6 +178,16 @@ class AppState:
     def interventions(self) -> tuple[Intervention, ...]:
         """What the rack does to the model."""
         return tuple(dial.intervention() for dial in self.rack if dial.acts)
+
+    @property
+    def steered_prompt(self) -> Prompt:
+        """What the steered model reads: the prompt, after what was said in its own column."""
+        return replace(self.prompt, turns=self.chat.steered)
+
+    @property
+    def shown_prompt(self) -> Prompt:
+        """The prompt of the answer whose tokens are shown."""
+        return self.steered_prompt if self.show_steered and self.steered else self.prompt
 
     @property
     def shown_answer(self) -> Generation | None:
@@ -241,6 +223,13 @@ class AppState:
         acts = self.trace.acts[feature.sae]
         own = float(acts.of(feature.index).max(initial=0.0))
         return own or float(acts.values.max(initial=0.0)) or 1.0
+
+    def norm_of(self, slot: int) -> float:
+        """The median length of what an SAE reads; nan if unknown."""
+        health = self.health_of(slot)
+        norms = self.opened.median_norm if self.opened is not None else ()
+        known = norms[slot] if slot < len(norms) else math.nan
+        return health.median_norm if math.isnan(known) and health is not None else known
 
     def name_of(self, feature: FeatureId) -> str:
         """``17/3988``; its plain number while its SAE is not open."""

@@ -22,12 +22,13 @@ _WORDS = {
     "damage": "Measuring the cost",
     "probe": "Trying your text",
     "mark": "Keeping what you wrote",
+    "recipes": "Reading the recipes",
+    "save recipe": "Saving the recipe",
+    "delete recipe": "Deleting the recipe",
     "identify": "Looking at what you gave",
     "scan": "Looking through this machine’s folders",
     "check": "Checking an autoencoder",
     "record": "Making traces of this length fast",
-    "audit": "Auditing",
-    "audit-digest": "Ranking the features",
 }
 _MEMORY_EVERY_S = 1.0
 _DOING_WIDTH = 220

@@ -80,7 +80,7 @@ def identify(request: Identify, job: Job) -> Workspace:
 def _unknown(names: str) -> ScopeError:
     return ScopeError(
         f"{names} is neither a model nor an SAE that Desktop Scope can read.",
-        "Choose a model’s folder, a GGUF file, an SAE’s file or folder, or a pack.",
+        "Choose a model’s folder, a GGUF file, an SAE’s file or folder, a pack or a recipe.",
     )
 
 

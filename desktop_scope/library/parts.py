@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 _NAME = re.compile(r"\..+\.(\d+)\.part")
 

@@ -34,7 +34,7 @@ from desktop_scope.engine.types import (
     Tried,
     Verdict,
 )
-from desktop_scope.engine.worker import Done, Event, silent_job
+from desktop_scope.engine.worker import Done, Event
 from desktop_scope.evidence.marks.requests import MarkFeatures
 from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
@@ -45,17 +45,8 @@ from desktop_scope.evidence.requests import (
     ReadLens,
 )
 from desktop_scope.evidence.types import Label, Opened, Ranking, Source
-from desktop_scope.experiments.audit import (
-    AttributeRow,
-    Cost,
-    Digest,
-    DigestParts,
-    MeasureCost,
-    RowParts,
-    ScoreRows,
-    key_of,
-)
-from desktop_scope.experiments.audit_sources import MakeTable, make_table
+from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
+from desktop_scope.experiments.recipes import DeleteRecipe, Offer, Origin, ReadRecipes, SaveRecipe
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState
 from desktop_scope.library.browsing import Browse, KeepShelf, Listing, LookAround
@@ -94,8 +85,8 @@ def small_trace(request: TracePrompt) -> Trace:
 
 def _answers(request: Generate) -> tuple[Generation, ...]:
     return tuple(
-        Generation(request.prompt, run, (5, 6), ("a", "b"), "ab", finished=True)
-        for run in request.runs
+        Generation(prompt, run, (5, 6), ("a", "b"), "ab", finished=True)
+        for prompt, run in request.questions
     )
 
 
@@ -125,6 +116,11 @@ def health(slot: int, verdict: Verdict = Verdict.GREEN, best: Tried | None = Non
     )  # fmt: skip
 
 
+OFFER = Offer(
+    Recipe(FORMAT, "Dogs", ModelMark("model", 2, 8), (RecipeDial("dogs", 1.5, 20.0),)),
+    Origin.PACK,
+)
+
 _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     LoadModel: lambda r: Loaded(_INFO, tuple(map(_sae_info, r.workspace.saes))),
     OpenCatalogue: lambda r: Opened(tuple(map(_maxima, r.workspace.saes)) or _TWO),
@@ -135,6 +131,9 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),
     FollowFeature: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace),
     ReadLens: lambda r: (LensRow(0, (f"{r.token} of {r.trace.prompt.text}",), (1.0,)),),
+    ReadRecipes: lambda r: (OFFER,),
+    SaveRecipe: lambda r: r.path or Path("own") / r.recipe.name,
+    DeleteRecipe: lambda r: None,
     KeepShelf: lambda r: Shelf(),
     MarkFeatures: lambda r: Marked(
         *(r.changes[-1].number if r.changes else 0,) * 2,
@@ -144,15 +143,6 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     Browse: lambda r: Listing(),
     Identify: lambda r: Workspace(r.paths, Path("found")),
     CheckSae: lambda r: health(r.slot),
-    MakeTable: lambda r: make_table(r, silent_job()),
-    ScoreRows: lambda r: np.log(np.tile([[0.4, 0.2]], (len(r.rows), 1))).astype(np.float32),
-    AttributeRow: lambda r: RowParts(
-        np.array([key_of(FeatureId(1, 2))]), np.ones(1, np.float32), np.ones(1, np.float32)
-    ),
-    DigestParts: lambda r: Digest(
-        (), np.array([key_of(FeatureId(1, n)) for n in (2, 3)]), np.ones(2, np.float32)
-    ),
-    MeasureCost: lambda r: Cost(0.1, (2.0, 3.0), (1.0, 1.0), 9),
     RecordTrace: lambda r: "",
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
 }
@@ -165,12 +155,12 @@ class Desk:
         self.state = state
         self.requests: dict[int, Request] = {}  # by ticket, all that were ever submitted
         self.last_plan = flow.Plan()
-        self._results: dict[int, Any] = {}
+        self.results: dict[int, Any] = {}
 
     def copy(self) -> Desk:
         """Goes on from here by itself."""
         other = Desk(self.state)
-        other.requests, other._results = dict(self.requests), dict(self._results)
+        other.requests, other.results = dict(self.requests), dict(self.results)
         return other
 
     def replace(self, state: AppState) -> None:
@@ -188,10 +178,10 @@ class Desk:
         self.replace(flow.apply(self.state, event))
 
     def result_of(self, ticket: int) -> Any:
-        if ticket not in self._results:
+        if ticket not in self.results:
             request = self.requests[ticket]
-            self._results[ticket] = _RESULTS[type(request)](request)
-        return self._results[ticket]
+            self.results[ticket] = _RESULTS[type(request)](request)
+        return self.results[ticket]
 
     def finish(self, ticket: int) -> None:
         self.deliver(Done(ticket, self.requests[ticket], self.result_of(ticket)))

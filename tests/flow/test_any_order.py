@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from desktop_scope.engine.requests import Workspace
-from desktop_scope.engine.types import FeatureId, Prompt
+from desktop_scope.engine.types import FeatureId, Mode, Prompt
 from desktop_scope.engine.worker import Done, Failed, Partial, Progress, Stopped
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.requests import RankBy, Scope
@@ -62,10 +62,10 @@ class Person(RuleBasedStateMachine):
     def filters(self, scope, by, words):
         self.desk.act(actions.set_filters, scope=scope, by=by, words=words)
 
-    @rule(feature=FEATURES, strength=st.sampled_from([-1.0, 0.0, 2.0]), off=st.booleans())
-    def turns_a_dial(self, feature, strength, off):
+    @rule(feature=FEATURES, strength=st.sampled_from([-1.0, 0.0, 2.0]), mode=st.sampled_from(Mode))
+    def turns_a_dial(self, feature, strength, mode):
         self.desk.act(actions.add_dial, feature, LABEL, 10.0)
-        self.desk.act(actions.change_dial, feature, strength=strength, off=off)
+        self.desk.act(actions.change_dial, feature, strength=strength, mode=mode)
 
     @rule()
     def clears_the_rack(self):
@@ -110,8 +110,9 @@ class Person(RuleBasedStateMachine):
 
     @invariant()
     def an_answer_belongs_to_the_prompt(self):
-        for answer in (self.desk.state.answer, self.desk.state.steered):
-            assert answer is None or answer.prompt == self.desk.state.prompt
+        state = self.desk.state
+        assert state.answer is None or state.answer.prompt == state.prompt
+        assert state.steered is None or state.steered.prompt == state.steered_prompt
 
     @invariant()
     def every_job_is_the_newest_of_its_kind(self):

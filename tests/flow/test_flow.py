@@ -174,7 +174,7 @@ def test_turning_a_dial_measures_its_cost(desk):
     assert desk.last_plan.submit == (MeasureDamage((Intervention(DOG, 40.0),)),)
     desk.act(actions.change_dial, DOG, strength=-0.5)
     assert desk.last_plan.submit == (MeasureDamage((Intervention(DOG, -20.0),)),)
-    desk.act(actions.change_dial, DOG, off=True)
+    desk.act(actions.change_dial, DOG, mode=Mode.ABLATE)
     assert desk.last_plan.submit == (MeasureDamage((Intervention(DOG, mode=Mode.ABLATE),)),)
     desk.act(actions.change_dial, DOG, enabled=False)
     assert desk.last_plan.cancel == ("damage",)

@@ -34,8 +34,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_scope.engine.types import Mode
 from desktop_scope.evidence.types import Example
 from desktop_scope.gui import theme
+from desktop_scope.gui.states.dials import Unit
 from desktop_scope.gui.widgets.bar_list import BarList, PromotesList
 from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.empty_state import EmptyState
@@ -244,12 +246,16 @@ def dials() -> QWidget:
     outside = QWidget()
     column = QVBoxLayout(outside)
     column.setSpacing(0)
-    first = Dial("dogs and pets · L17/3988", 1.5)
+    first = Dial("dogs and pets · L17/3988")
+    first.set_unit(Unit.MAX, 1.0, 0.22)
+    first.set_value(1.5)
     first.set_safe(-1.8, 2.1)
-    second = Dial("formal language in letters and complaints to an office · L22/512", -0.75)
-    third = Dial("noise and sound · L12/77", 0.5)
-    third.set_ablated(True)
-    fourth = Dial("heads of state · L9/1203", 2.2)
+    second = Dial("formal language in letters and complaints to an office · L22/512")
+    second.set_value(-0.75)
+    third = Dial("noise and sound · L12/77")
+    third.set_mode(Mode.ABLATE)
+    fourth = Dial("heads of state · L9/1203")
+    fourth.set_value(2.2)
     fourth.set_on(False)
     for dial in (first, second, third, fourth):
         column.addWidget(dial)

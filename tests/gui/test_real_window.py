@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from desktop_scope.gui.app import begin, make_window
-from desktop_scope.gui.widgets.dial import Dial, TurnSlider
+from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.feature_table import FeatureTable
 from desktop_scope.gui.widgets.token_view import TokenView
+from desktop_scope.gui.widgets.turn_slider import TurnSlider
 from tests.gui.conftest import User
 
 pytestmark = pytest.mark.xvfb

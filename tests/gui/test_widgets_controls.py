@@ -8,7 +8,9 @@ from PySide6.QtCore import QModelIndex, QPoint, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication, QStandardItem, QStandardItemModel
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
+    QComboBox,
     QDoubleSpinBox,
+    QLabel,
     QPlainTextEdit,
     QPushButton,
     QTableView,
@@ -16,10 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_scope.engine.types import Mode
 from desktop_scope.evidence.types import Example
 from desktop_scope.gui import theme
+from desktop_scope.gui.states.dials import Unit
 from desktop_scope.gui.widgets.bar_list import BarList, PromotesList
-from desktop_scope.gui.widgets.dial import Dial, TurnSlider
+from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.example_list import ExampleList
 from desktop_scope.gui.widgets.heat_map import HeatMap
@@ -28,6 +32,7 @@ from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.painting import number, percent
 from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
 from desktop_scope.gui.widgets.token_view import TokenView
+from desktop_scope.gui.widgets.turn_slider import TurnSlider
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -53,7 +58,7 @@ def button(parent: QWidget, text: str) -> QToolButton | QPushButton:
 @pytest.fixture
 def dial(qtbot, qapp):
     theme.apply(qapp, "light")
-    return shown(qtbot, Dial("dogs and pets · L17/3988", 0.0), 760, 40)
+    return shown(qtbot, Dial("dogs and pets · L17/3988"), 760, 40)
 
 
 def test_sliding_and_typing_agree(dial):
@@ -100,21 +105,27 @@ def test_setting_a_dial_is_silent(dial, qtbot):
     with (
         qtbot.assertNotEmitted(dial.value_changed),
         qtbot.assertNotEmitted(dial.on_changed),
-        qtbot.assertNotEmitted(dial.ablate_changed),
+        qtbot.assertNotEmitted(dial.mode_changed),
+        qtbot.assertNotEmitted(dial.unfolded),
     ):
         dial.set_value(2)
         dial.set_on(False)
-        dial.set_ablated(True)
-    assert (dial.value(), dial.is_on(), dial.is_ablated()) == (2, False, True)
+        dial.set_mode(Mode.ABLATE)
+        dial.set_unit(Unit.PUSH, 4.0, 0.25)
+        dial.set_unfolded(True)
+    assert (dial.value(), dial.is_on(), dial.mode()) == (2, False, Mode.ABLATE)
 
 
 def test_a_dial_switches_off_and_goes(dial, qtbot):
     slider = dial.findChild(TurnSlider)
-    with qtbot.waitSignal(dial.ablate_changed) as seen:
-        button(dial, "Switch off").click()
-    assert seen.args == [True]
+    what = dial.findChild(QComboBox)
+    with qtbot.waitSignal(dial.mode_changed) as seen:
+        what.setCurrentText("Switch off")
+        what.activated.emit(what.currentIndex())
+    assert seen.args == [Mode.ABLATE]
+    dial.set_mode(Mode.ABLATE)
     assert not slider.isEnabled()
-    button(dial, "Switch off").click()
+    dial.set_mode(Mode.SCALE)
     assert slider.isEnabled()
     with qtbot.waitSignal(dial.removed):
         button(dial, "✕").click()
@@ -122,10 +133,37 @@ def test_a_dial_switches_off_and_goes(dial, qtbot):
         button(dial, "dogs and pets · L17/3988").click()
 
 
+def test_a_strength_is_shown_in_the_unit_chosen(dial):
+    """A maximum of 40 where 160 usually flow: push 0.25."""
+    seen = []
+    dial.value_changed.connect(seen.append)
+    dial.set_value(1.4)
+    dial.set_unit(Unit.MAX, 1.0, 0.25)
+    spin, texts = dial.findChild(QDoubleSpinBox), dial.findChildren(QLabel)
+    assert spin.text() == "×1.40"
+    assert [label.text() for label in texts] == ["push 0.35"]
+    dial.set_unit(Unit.PUSH, 4.0, 0.25)
+    assert spin.text() == "push 0.35"
+    assert [label.text() for label in texts] == ["×1.40"]
+    spin.setValue(0.5)
+    assert seen == [2.0]
+    dial.set_unit(Unit.ABSOLUTE, 1 / 40, 0.25)
+    assert spin.text() == "80.0"
+    dial.set_mode(Mode.SCALE)  # a factor has no unit
+    assert spin.text() == "×2.00"
+    assert [label.text() for label in texts] == [""]
+
+
+def test_a_unit_that_is_not_known_falls_back_to_multiples(dial):
+    dial.set_value(1.0)
+    dial.set_unit(Unit.PUSH, float("nan"), float("nan"))
+    assert dial.findChild(QDoubleSpinBox).text() == "×1.00"
+
+
 def test_a_long_name_is_cut_but_told(dial):
     name = "formal language in letters and complaints to a public office · L22/512"
     dial.set_label(name)
-    dial.resize(520, 40)
+    dial.resize(600, 40)
     texts = [one.text() for one in dial.findChildren(QPushButton)]
     assert name not in texts
     assert dial.label() == name

@@ -34,12 +34,13 @@ from desktop_scope.gui.commands import COMMANDS, shortcut_table
 from desktop_scope.gui.panels import PANELS
 from desktop_scope.gui.panels.card import as_text
 from desktop_scope.gui.settings import Settings
-from desktop_scope.gui.widgets.dial import Dial, TurnSlider
+from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.feature_table import FeatureTable
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.palette import Palette
 from desktop_scope.gui.widgets.token_view import TokenView
+from desktop_scope.gui.widgets.turn_slider import TurnSlider
 from desktop_scope.workbench import Workbench
 from tests.gui.conftest import Handle, User, already_loaded
 

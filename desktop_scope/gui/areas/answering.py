@@ -15,10 +15,17 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if state.workspace is None or state.model is None:
         return
     if state.prompt.text.strip() and state.asked:
-        runs = ((), state.interventions) if state.interventions else ((),)
-        yield Generate(state.prompt, runs, state.sampling)
+        yield _request(state)
     if state.interventions:
         yield MeasureDamage(state.interventions)
+
+
+def _request(state: AppState) -> Generate:
+    plain = state.prompt
+    if not state.interventions:
+        return Generate(plain, ((),), state.sampling)
+    prompts = (plain, state.steered_prompt) if state.steered_prompt != plain else ()
+    return Generate(plain, ((), state.interventions), state.sampling, prompts)
 
 
 def _answers(state: AppState, runs: tuple[Generation, ...]) -> AppState:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from desktop_scope.engine.requests import Request, Workspace
-from desktop_scope.gui import actions
+from desktop_scope.experiments.recipes import Offer
+from desktop_scope.gui import actions, recipe_actions
 from desktop_scope.gui.areas.base import Area, result
 from desktop_scope.gui.state import AppState
 from desktop_scope.library.browsing import Browse, KeepShelf, LookAround, ReadMore
@@ -54,9 +55,11 @@ def _scanned_partly(state: AppState, library: Library) -> AppState:
     return state if state.busy("browse") else _scanned(state, library)
 
 
-def _identified(state: AppState, workspace: Workspace) -> AppState:
+def _identified(state: AppState, found: Workspace | Offer) -> AppState:
     state = replace(state, given=())
-    return state if workspace == state.workspace else actions.open_workspace(state, workspace)
+    if isinstance(found, Offer):
+        return recipe_actions.use(state, found)
+    return state if found == state.workspace else actions.open_workspace(state, found)
 
 
 def _not_identified(state: AppState) -> AppState:

@@ -41,7 +41,6 @@ def _loaded(state: AppState, loaded: Loaded) -> AppState:
         unchecked=(),
         trace=None,
         ranking=None,
-        audit=state.audit.afresh(),
     )
 
 
@@ -60,7 +59,8 @@ def _still_there(state: AppState, saes: tuple[SaeInfo, ...]) -> AppState:
         state,
         selection=selection,
         pins=tuple(pin for pin in state.pins if there(pin.feature)),
-        rack=tuple(dial for dial in state.rack if there(dial.feature)),
+        rack=tuple(d for d in state.rack if d.feature is None or there(d.feature)),
+        steering=replace(state.steering, undo=(), redo=()),
         back=tuple(s for s in state.back if s.feature is None or there(s.feature)),
         forward=tuple(s for s in state.forward if s.feature is None or there(s.feature)),
         card=state.card if state.card and there(state.card.feature) else None,

@@ -46,8 +46,8 @@ def _wanted(state: AppState) -> Iterator[Request]:
 def _trace_request(state: AppState) -> TracePrompt:
     answer = state.shown_answer
     if answer is None or not answer.finished:
-        return TracePrompt(state.prompt)
-    return TracePrompt(state.prompt, answer.ids, answer.interventions)
+        return TracePrompt(state.shown_prompt)
+    return TracePrompt(state.shown_prompt, answer.ids, answer.interventions)
 
 
 def _rank_request(state: AppState) -> RankFeatures:

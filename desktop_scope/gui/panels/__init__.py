@@ -1,6 +1,5 @@
 """The panels of the window. A new one is a file here and an entry in PANELS."""
 
-from desktop_scope.gui.panels.audit import AuditPanel
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.panels.card import CardPanel
 from desktop_scope.gui.panels.features import FeaturesPanel
@@ -15,7 +14,6 @@ PANELS: tuple[type[Panel], ...] = (
     TokensPanel,
     LayersPanel,
     SteeringPanel,
-    AuditPanel,
     LibraryPanel,
     FeaturesPanel,
     CardPanel,

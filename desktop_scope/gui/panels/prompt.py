@@ -159,7 +159,7 @@ def _fill(menu: QMenu, prompts: tuple[Prompt, ...]) -> None:
 
 def _length(state: AppState) -> str:
     trace = state.trace
-    if trace is None or trace.prompt != state.prompt:
+    if trace is None or trace.prompt != state.shown_prompt:
         return ""
     own = int(trace.own[: trace.n_prompt].sum())
     around = f" + {trace.n_prompt - own} of the chat’s frame" if trace.prompt.chat else ""

@@ -1,43 +1,37 @@
-"""Turn features up, down or off, and compare the answers."""
+"""Turn features up, down or off, see what that costs, and compare the answers."""
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Slot
-from PySide6.QtGui import QFont
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import (
-    QDoubleSpinBox,
+    QButtonGroup,
     QHBoxLayout,
-    QLabel,
-    QPlainTextEdit,
     QPushButton,
-    QScrollArea,
-    QSpinBox,
-    QStackedLayout,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from desktop_scope.engine.types import FeatureId, Generation
-from desktop_scope.gui import actions, theme
-from desktop_scope.gui.naming import with_number
+from desktop_scope.gui import actions, chat_actions, rack_actions, recipe_actions
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
-from desktop_scope.gui.state import Dial as DialState
+from desktop_scope.gui.states.steering import View
+from desktop_scope.gui.steering.answers import Answers
+from desktop_scope.gui.steering.cost import CostLine
+from desktop_scope.gui.steering.gallery import Gallery
+from desktop_scope.gui.steering.rack import Rack
+from desktop_scope.gui.steering.sampling import sampling_button, sampling_words
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
-from desktop_scope.gui.widgets.dial import Dial
-from desktop_scope.gui.widgets.empty_state import EmptyState
-from desktop_scope.gui.widgets.painting import muted, number
 
-_Box = TypeVar("_Box", QSpinBox, QDoubleSpinBox)
-_TURNING_PAUSE_MS = 150
-_STRAINED, _BROKEN = 0.4, 1.3  # KL in nats per token, from recipes whose texts were read
+_VIEWS = (
+    (View.DIALS, "Dials", "Features in the rack, and the answers with and without them"),
+    (View.RECIPES, "Recipes", "What others tried, at one click; and saving your own"),
+)
 
 
 class SteeringPanel(Panel):
-    """A rack of features with a dial each; the plain and the steered answer side by side."""
+    """The rack with its answers; behind it recipes and experiments."""
 
     id = "steering"
     title = "Steering"
@@ -45,223 +39,117 @@ class SteeringPanel(Panel):
     height = 54
     behind = "layers"
     draws_on = frozenset(
-        {"rack", "answer", "steered", "damage", "jobs", "prompt", "sampling", "model", "card"}
-    )
+        {"rack", "steering", "recipes", "answer", "steered", "damage", "jobs", "prompt", "chat",
+         "sampling", "model", "card", "selection", "trace"}
+    )  # fmt: skip
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self._dials: dict[FeatureId, Dial] = {}
-        self._turned: dict[FeatureId, float] = {}
-        self._pause = QTimer(self, singleShot=True, interval=_TURNING_PAUSE_MS)
-        self._pause.timeout.connect(self._commit)
-        self._rack = QVBoxLayout()
-        self._rack.setContentsMargins(0, 0, 0, 0)
-        self._rack.setSpacing(0)
-        self._rack.addStretch(1)
-        rack = QWidget()
-        rack.setLayout(self._rack)
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(rack)
-        self._empty = EmptyState(
-            "Put a feature here to turn it up, down or off, and see what the model says then.",
-            "Steer the selected feature",
-        )
-        self._empty.acted.connect(self._add_selected)
-        body = QWidget()
-        self._stack = QStackedLayout(body)
-        self._stack.addWidget(self._empty)
-        self._stack.addWidget(scroll)
-
+        self._rack = Rack(store)
+        self._answers = Answers()
+        self._gallery = Gallery(store)
+        self._cost = CostLine()
         self._play = QPushButton("Answer")
-        self._play.setToolTip(
-            "Answer with and without the rack: the same seed, and for both a repetition penalty\n"
-            "of 1.1, so that a small model does not go round in circles (Space)"
-        )
+        self._play.setToolTip("Answer with and without the rack: the same dice for both (Space)")
         self._play.clicked.connect(self._ask_or_stop)
-        self._clear = tool_button("Clear", "Take all features out of the rack")
+        self._again = tool_button("Again", "")
+        self._again.clicked.connect(self._ask_again)
+        self._sampling = sampling_button(store)
+        self._undo = tool_button("↶", "Undo the last change of the rack", name="Undo")
+        self._undo.clicked.connect(self._undo_it)
+        self._redo = tool_button("↷", "Redo what was undone", name="Redo")
+        self._redo.clicked.connect(self._redo_it)
+        self._clear = tool_button("Clear", "Take everything out of the rack")
         self._clear.clicked.connect(self._clear_rack)
-        self._cost = QLabel()
-        self._cost.setToolTip(
-            "What the rack costs on texts that have nothing to do with it: how far the next-token\n"
-            "probabilities move (KL, nats per token), measured on five plain sentences.\n"
-            "Up to about 0.4 the texts that we read stayed fluent; from about 1.3 most broke."
-        )
-        self._length = _spin(QSpinBox(), "Longest answer, in tokens", 1, 1000)
-        self._length.setSuffix(" tokens")
-        self._temperature = _spin(
-            QDoubleSpinBox(), "Temperature: 0 always takes the likeliest token", 0, 2
-        )
-        self._temperature.setSingleStep(0.1)
-        self._temperature.setPrefix("temperature ")
-        self._seed = _spin(QSpinBox(), "Seed: both answers throw the same dice", 0, 999_999)
-        self._seed.setPrefix("seed ")
-        for box in (self._length, self._temperature, self._seed):
-            box.valueChanged.connect(self._sampling_set)
+        self._views = {view: tool_button(title, help_, True) for view, title, help_ in _VIEWS}
+        group = QButtonGroup(self)
+        for view, button in self._views.items():
+            group.addButton(button)
+            button.clicked.connect(lambda _=False, view=view: self._look_at(view))
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(4)
+        for button in self._views.values():
+            head.addWidget(button)
+        head.addStretch(1)
+        for button in (self._undo, self._redo, self._clear):
+            head.addWidget(button)
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self._play)
-        foot.addWidget(self._clear)
+        foot.addWidget(self._again)
         foot.addWidget(self._cost, 1)
-        foot.addWidget(self._length)
-        foot.addWidget(self._temperature)
-        foot.addWidget(self._seed)
-
-        self._plain_head, self._plain = _answer_view("Plain answer")
-        self._steered_head, self._steered = _answer_view("Steered answer")
-        answers = QHBoxLayout()
-        answers.setSpacing(12)
-        for head, view in (
-            (self._plain_head, self._plain),
-            (self._steered_head, self._steered),
-        ):
-            side = QVBoxLayout()
-            side.setSpacing(2)
-            side.addWidget(head)
-            side.addWidget(view, 1)
-            answers.addLayout(side, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 4, 8, 8)
+        foot.addWidget(self._sampling)
+        dials = QWidget()
+        column = QVBoxLayout(dials)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        column.addWidget(body, 2)
+        column.addWidget(self._rack, 2)
         column.addLayout(foot)
-        column.addLayout(answers, 3)
+        column.addWidget(self._answers, 3)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(dials)
+        self._stack.addWidget(self._gallery)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(8, 4, 8, 8)
+        whole.setSpacing(4)
+        whole.addLayout(head)
+        whole.addWidget(self._stack, 1)
 
     def focus_first(self) -> None:
-        """The first dial, or the button that fills the rack."""
-        first = next(iter(self._dials.values()), None)
-        (first or self._play).setFocus()
+        """What the view that is shown is about."""
+        (self._gallery if self._stack.currentIndex() else self._rack).focus_first()
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:
         """Draw."""
-        if "rack" in fields:
-            self._draw_rack(state.rack)
-        self._stack.setCurrentIndex(1 if state.rack else 0)
+        view = state.steering.view
+        self._views[view].setChecked(True)
+        self._stack.setCurrentIndex(list(self._views).index(view))
+        self._rack.render(state, fields)
+        self._gallery.render(state, fields)
+        self._answers.render(state, fields)
+        self._cost.show_cost(state, self._rack.turning)
+        self._undo.setEnabled(bool(state.steering.undo))
+        self._redo.setEnabled(bool(state.steering.redo))
         self._clear.setEnabled(bool(state.rack))
-        if "sampling" in fields:
-            for box, value in (
-                (self._length, state.sampling.max_new_tokens),
-                (self._temperature, state.sampling.temperature),
-                (self._seed, state.sampling.seed),
-            ):
-                with QSignalBlocker(box):
-                    box.setValue(value)
-        if fields & {"answer", "steered", "rack", "prompt"}:
-            _say(self._plain, self._plain_head, "Plain", state.answer)
-            _say(self._steered, self._steered_head, "Steered", state.steered)
-        self._cost.setText(_cost_of(state))
+        self._sampling.setText(sampling_words(state.sampling))
         answering = state.busy("generate")
+        asks = state.model is not None and bool(state.prompt.text.strip())
         self._play.setText("Stop" if answering else "Answer")
-        self._play.setEnabled(state.model is not None and bool(state.prompt.text.strip()))
+        self._play.setEnabled(asks)
+        drawn = state.sampling.temperature > 0
+        self._again.setEnabled(asks and drawn and state.answer is not None and not answering)
+        self._again.setToolTip(
+            "Answer again with other dice"
+            if drawn
+            else "At temperature 0 the answer is always the same: raise it first"
+        )
 
-    def _draw_rack(self, rack: tuple[DialState, ...]) -> None:
-        wanted = {dial.feature for dial in rack}
-        for feature in [f for f in self._dials if f not in wanted]:
-            dial = self._dials.pop(feature)
-            self._rack.removeWidget(dial)
-            dial.deleteLater()
-        for number_, state in enumerate(rack):
-            if state.feature not in self._dials:
-                self._dials[state.feature] = self._new_dial(state)
-                self._rack.insertWidget(number_, self._dials[state.feature])
-            dial = self._dials[state.feature]
-            if state.feature not in self._turned:
-                dial.set_value(state.strength)
-            dial.set_on(state.enabled)
-            dial.set_ablated(state.off)
-
-    def _new_dial(self, state: DialState) -> Dial:
-        feature = state.feature
-        unit = "" if state.known else "  (× the strongest in your text)"
-        dial = Dial(with_number(state.label, self.store.state.name_of(feature)) + unit)
-
-        def turned(value: float) -> None:
-            self._turned[feature] = value
-            self._pause.start()
-
-        dial.value_changed.connect(turned)
-        dial.on_changed.connect(lambda on: self._change(feature, enabled=on))
-        dial.ablate_changed.connect(lambda off: self._change(feature, off=off))
-        dial.removed.connect(lambda: self.store.act(actions.remove_dial, feature))
-        dial.label_clicked.connect(lambda: self.store.act(actions.select, feature=feature))
-        return dial
-
-    def _change(self, feature: FeatureId, **changes: bool) -> None:
-        self.store.act(actions.change_dial, feature, **changes)
-
-    @Slot()
-    def _commit(self) -> None:
-        """Take the dials as they stand; waiting a moment spares a run per step of a slider."""
-        turned, self._turned = self._turned, {}
-        for feature, strength in turned.items():
-            self.store.act(actions.change_dial, feature, strength=strength)
+    def _look_at(self, view: View) -> None:
+        self.store.act(rack_actions.look_at, view)
+        if view is View.RECIPES and not self.store.state.recipes.looks:
+            self.store.act(recipe_actions.look)
 
     @Slot()
     def _ask_or_stop(self) -> None:
-        self._commit()
+        self._rack.commit()
         self.store.act(actions.stop if self.store.state.busy("generate") else actions.ask)
+
+    @Slot()
+    def _ask_again(self) -> None:
+        self._rack.commit()
+        self.store.act(chat_actions.ask_again)
 
     @Slot()
     def _clear_rack(self) -> None:
         self.store.act(actions.clear_rack)
 
     @Slot()
-    def _add_selected(self) -> None:
-        card = self.store.state.card
-        if card is not None:
-            self.store.act(actions.add_dial, card.feature, card.label, card.max_active)
+    def _undo_it(self) -> None:
+        self.store.act(rack_actions.undo)
 
     @Slot()
-    def _sampling_set(self) -> None:
-        self.store.act(
-            actions.set_sampling,
-            max_new_tokens=self._length.value(),
-            temperature=round(self._temperature.value(), 2),
-            seed=self._seed.value(),
-        )
-
-
-def _spin(box: _Box, name: str, low: int, high: int) -> _Box:
-    box.setRange(low, high)
-    box.setAccessibleName(name)
-    box.setToolTip(name)
-    box.setKeyboardTracking(False)
-    box.setFont(theme.figures(QFont()))
-    box.lineEdit().setTextMargins(4, 0, 6, 0)
-    return box
-
-
-def _answer_view(name: str) -> tuple[QLabel, QPlainTextEdit]:
-    view = QPlainTextEdit(readOnly=True)
-    view.setAccessibleName(name)
-    view.setTabChangesFocus(True)
-    view.setPlaceholderText("–")
-    return muted(QLabel(name)), view
-
-
-def _say(view: QPlainTextEdit, head: QLabel, name: str, answer: Generation | None) -> None:
-    """Show an answer; while it grows only its new end is added, so that nothing jumps."""
-    text = answer.text if answer else ""
-    old = view.toPlainText()
-    if text.startswith(old) and old:
-        cursor = view.textCursor()
-        cursor.movePosition(cursor.MoveOperation.End)
-        cursor.insertText(text[len(old) :])
-    elif text != old:
-        view.setPlainText(text)
-    if answer is None:
-        head.setText(f"{name} answer")
-        return
-    rate = f", {number(answer.tokens_per_second)} tokens/s" if answer.tokens_per_second else ""
-    head.setText(f"{name} answer  ·  {len(answer.ids)} tokens{rate}")
-
-
-def _cost_of(state: AppState) -> str:
-    damage = state.damage
-    if not state.interventions:
-        return ""
-    if damage is None or damage.interventions != state.interventions:
-        return "measuring the cost …"
-    word = "safe" if damage.kl < _STRAINED else "strained" if damage.kl < _BROKEN else "broken"
-    return f"cost: {word}, KL {damage.kl:.2f}"
+    def _redo_it(self) -> None:
+        self.store.act(rack_actions.redo)

@@ -29,7 +29,7 @@ class TokensPanel(Panel):
     height = 30
     draws_on = frozenset(
         {"trace", "selection", "card", "opened", "pins", "show_template", "show_steered",
-         "answer", "steered", "prompt", "jobs", "model"}
+         "answer", "steered", "prompt", "chat", "jobs", "model"}
     )  # fmt: skip
 
     def __init__(self, store: Store) -> None:
@@ -102,7 +102,7 @@ class TokensPanel(Panel):
                     for slot, pin in enumerate(state.pins)
                 ]
             )
-        stale = state.busy("trace") or trace.prompt != state.prompt
+        stale = state.busy("trace") or trace.prompt != state.shown_prompt
         self._view.set_stale(stale)
 
     def _set_tokens(self, trace: Trace, show_template: bool) -> None:

@@ -4,121 +4,61 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal, Slot
-from PySide6.QtGui import (
-    QFont,
-    QFontMetrics,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QResizeEvent,
-)
+import math
+
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QFont, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QSizePolicy,
-    QSlider,
-    QToolButton,
     QWidget,
 )
 
+from desktop_scope.engine.types import Mode
 from desktop_scope.gui import theme
+from desktop_scope.gui.states.dials import FACTORS, TURNS, Unit
+from desktop_scope.gui.widgets.buttons import tool_button
+from desktop_scope.gui.widgets.painting import muted, number
+from desktop_scope.gui.widgets.turn_slider import STEPS, TurnSlider
 
-REACH = 3  # multiples of the feature's own maximum, either way
-STEPS = 20  # slider steps per multiple
-DETENT = 0.08  # closer to nothing than this is nothing
-
-
-class TurnSlider(QSlider):
-    """A slider with nothing in its middle, filled from there to the handle."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(Qt.Orientation.Horizontal, parent)
-        self._safe = (-float(REACH), float(REACH))
-        self.setRange(-REACH * STEPS, REACH * STEPS)
-        self.setSingleStep(STEPS // 10)
-        self.setPageStep(STEPS // 2)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        return QSize(200, 28)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(96, 28)
-
-    def set_safe(self, low: float, high: float) -> None:
-        """The range within which answers stayed sound; dotted beyond."""
-        self._safe = (low, high)
-        self.update()
-
-    def _groove(self) -> QRectF:
-        return QRectF(8, self.height() / 2 - 3, max(1, self.width() - 16), 2)
-
-    def x_of(self, multiple: float) -> float:
-        """Where a multiple lies."""
-        groove = self._groove()
-        return groove.left() + (multiple + REACH) / (2 * REACH) * groove.width()
-
-    def _value_at(self, x: float) -> int:
-        groove = self._groove()
-        multiple = (x - groove.left()) / groove.width() * 2 * REACH - REACH
-        return 0 if abs(multiple) < DETENT else round(multiple * STEPS)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.setSliderDown(True)
-            self.setValue(self._value_at(event.position().x()))
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self.isSliderDown():
-            self.setValue(self._value_at(event.position().x()))
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self.setSliderDown(False)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        self.setValue(0)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        # Left open by an exception, a painter would crash Qt: hence "with".
-        with QPainter(self) as painter:
-            self._draw(painter)
-
-    def _draw(self, painter: QPainter) -> None:
-        t = theme.tokens()
-        groove, y = self._groove(), self._groove().center().y()
-        ink = t.accent if self.isEnabled() else t.faint
-        low, high = (self.x_of(min(max(edge, -REACH), REACH)) for edge in self._safe)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        dotted = QPen(t.faint, 2, Qt.PenStyle.DotLine)
-        for left, right, pen in (
-            (groove.left(), low, dotted),
-            (low, high, QPen(t.line, 2)),
-            (high, groove.right(), dotted),
-        ):
-            if right > left:
-                painter.setPen(pen)
-                painter.drawLine(QPointF(left, y), QPointF(right, y))
-        for multiple in range(-REACH, REACH + 1):
-            x = round(self.x_of(multiple)) + 0.5
-            painter.setPen(QPen(t.faint if multiple else t.muted, 1))
-            painter.drawLine(QPointF(x, y + 6), QPointF(x, y + (9 if multiple else 12)))
-        x = self.x_of(self.value() / STEPS)
-        painter.setPen(QPen(ink, 2))
-        painter.drawLine(QPointF(self.x_of(0), y), QPointF(x, y))
-        if self.hasFocus():
-            painter.setPen(QPen(t.faint, 1))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawEllipse(QPointF(x, y), 8.5, 8.5)
-        painter.setPen(QPen(t.surface, 1.5))
-        painter.setBrush(ink)
-        painter.drawEllipse(QPointF(x, y), 6, 6)
+MODES = {
+    Mode.ADD: (
+        "Turn",
+        "Turn up or down: adds the feature’s direction, or takes it away (add)",
+    ),
+    Mode.CLAMP: (
+        "Hold",
+        "Hold the feature at this value, whatever the text does (clamp)",
+    ),
+    Mode.SCALE: (
+        "Scale",
+        "Multiply the feature where it fires: 2 doubles it, 0.5 halves it; where it is silent\n"
+        "nothing changes (scale)",
+    ),
+    Mode.ABLATE: (
+        "Switch off",
+        "Take the feature’s own contribution away wherever it fires (ablate)",
+    ),
+    Mode.PROJECT: (
+        "Take out",
+        "Take out whatever lies along the feature’s direction, also what other features write\n"
+        "there: 0 takes all of it, 1 none (project out)",
+    ),
+    Mode.STOP: (
+        "Stop there",
+        "Change nothing: the answer ends where the rule fires",
+    ),
+}
+_PREFIX = {Unit.MAX: "×", Unit.PUSH: "push ", Unit.ABSOLUTE: ""}
+_MOST = 100.0  # maxima: more is a slip
 
 
-class _Multiple(QDoubleSpinBox):
+class _Strength(QDoubleSpinBox):
     """A number written ×1.50 or ×−0.75."""
 
     def __init__(self) -> None:
@@ -134,7 +74,7 @@ class _Multiple(QDoubleSpinBox):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().horizontalAdvance("×−00.00") + 24, self._height())
+        return QSize(self.fontMetrics().horizontalAdvance("push −0.00") + 24, self._height())
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -143,7 +83,7 @@ class _Multiple(QDoubleSpinBox):
         return self.fontMetrics().height() + 10
 
     def textFromValue(self, value: float) -> str:
-        return f"{value:.2f}".replace("-", "−")
+        return f"{value:.{self.decimals()}f}".replace("-", "−")
 
     def valueFromText(self, text: str) -> float:
         return super().valueFromText(_plain(text))
@@ -159,28 +99,37 @@ def _plain(text: str) -> str:
 
 
 class Dial(QWidget):
-    """A feature's row in the steering panel.
+    """A row of the steering rack.
 
     The value is in multiples of the feature's own maximum: +1 adds as much as the strongest
-    activation ever seen, 0 changes nothing, −1 takes that much away.
+    activation ever seen, 0 changes nothing, −1 takes that much away. Where the mode scales it is a
+    factor.
 
     Signals:
         value_changed: The user set another value.
         on_changed: The user put the row in or out of action.
-        ablate_changed: The user chose to switch the feature off altogether, or no longer.
+        mode_changed: The user chose what else is to be done.
+        unfolded: The user wants to see the details, or no longer.
         removed: The user wants the row gone.
         label_clicked: The user clicked the feature's name.
     """
 
     value_changed = Signal(float)
     on_changed = Signal(bool)
-    ablate_changed = Signal(bool)
+    mode_changed = Signal(object)
+    unfolded = Signal(bool)
     removed = Signal()
     label_clicked = Signal()
 
-    def __init__(self, label: str = "", value: float = 0.0, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, label: str = "", modes: tuple[Mode, ...] = tuple(Mode), parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._label_text = label
+        self._value = 0.0
+        self._mode = Mode.ADD
+        self._unit, self._one = Unit.MAX, 1.0  # what one of the unit is, in multiples
+        self._push = math.nan  # of a value of 1
         self._on = QCheckBox()
         self._on.setChecked(True)
         self._on.setToolTip(self.tr("In action: compare by switching it out and in"))
@@ -192,37 +141,46 @@ class Dial(QWidget):
         self._slider = TurnSlider()
         self._slider.setToolTip(
             self.tr(
-                "Turn the feature up or down, in multiples of its strongest activation seen.\n"
+                "How far, in multiples of its strongest activation seen.\n"
                 "Double-click for no change. Dotted: answers became unsound when tried."
             )
         )
-        self._spin = _Multiple()
-        self._off = QToolButton()
-        self._off.setText(self.tr("Switch off"))
-        self._off.setCheckable(True)
-        self._off.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._off.setToolTip(
-            self.tr("Take the feature's own contribution away wherever it fires (ablation)")
+        self._spin = _Strength()
+        self._aside = muted(QLabel())
+        self._aside.setToolTip(
+            self.tr(
+                "Push: how long the added vector is, measured against what usually flows there\n"
+                "(the median length of the residual stream). It tells the effect best: 0.2 to 0.4\n"
+                "is usually seen and still fluent."
+            )
         )
-        self._remove = QToolButton()
-        self._remove.setText("✕")
-        self._remove.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._aside.setFont(theme.figures(QFont()))
+        self._what = QComboBox()
+        for mode in modes:
+            self._what.addItem(MODES[mode][0], mode)
+            self._what.setItemData(
+                self._what.count() - 1, MODES[mode][1], Qt.ItemDataRole.ToolTipRole
+            )
+        self._more = tool_button(
+            "⋯", self.tr("Where and when it acts, and what the strength is shown in"), True
+        )
+        self._remove = tool_button("✕", self.tr("Remove this row"))
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 2, 8, 2)
         row.setSpacing(8)
         row.addWidget(self._on)
-        row.addWidget(self._label, 3)
-        row.addWidget(self._slider, 4)
-        row.addWidget(self._spin)
-        row.addWidget(self._off)
-        row.addWidget(self._remove)
+        row.addWidget(self._label, 4)
+        row.addWidget(self._slider, 3)
+        for widget in (self._spin, self._aside, self._what, self._more, self._remove):
+            row.addWidget(widget)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.set_label(label)
-        self.set_value(value)
+        self.set_mode(Mode.ADD)
         self._slider.valueChanged.connect(self._slid)
         self._spin.valueChanged.connect(self._typed)
         self._on.toggled.connect(self._turned_on)
-        self._off.toggled.connect(self._switched_off)
+        self._what.activated.connect(self._chose)
+        self._more.toggled.connect(self._unfolded)
         self._remove.clicked.connect(self._removed)
         self._label.clicked.connect(self._label_was_clicked)
 
@@ -237,19 +195,40 @@ class Dial(QWidget):
             (self._slider, self.tr("{0}: how far to turn")),
             (self._spin, self.tr("{0}: how far to turn, as a number")),
             (self._spin.lineEdit(), self.tr("{0}: how far to turn, as a number")),
-            (self._off, self.tr("{0}: switch off")),
+            (self._what, self.tr("{0}: what to do with it")),
+            (self._more, self.tr("{0}: details")),
             (self._remove, self.tr("{0}: remove")),
         ):
             widget.setAccessibleName(name.format(label))
         self._label.setToolTip(label)
-        self._remove.setToolTip(self.tr("Remove this row"))
         self._elide()
 
-    def set_value(self, multiple: float) -> None:
+    def set_value(self, value: float) -> None:
         """Set how far to turn. Emits nothing."""
+        self._value = value
         with QSignalBlocker(self._slider), QSignalBlocker(self._spin):
-            self._spin.setValue(multiple)
-            self._slider.setValue(round(multiple * STEPS))
+            self._spin.setValue(value / self._shown_one())
+            self._slider.setValue(round(value * STEPS))
+        self._draw_aside()
+
+    def set_mode(self, mode: Mode) -> None:
+        """Say what is done with it. Emits nothing."""
+        self._mode = mode
+        self._what.setCurrentIndex(self._what.findData(mode))
+        self._what.setToolTip(MODES[mode][1])
+        self._dress()
+        self._enable()
+
+    def set_unit(self, unit: Unit, one: float, push: float) -> None:
+        """Say what the number is shown in. Emits nothing.
+
+        Args:
+            one: What one of the unit is, in multiples of the maximum.
+            push: What a value of 1 pushes; nan if unknown.
+        """
+        self._unit, self._one = (unit, one) if math.isfinite(one) else (Unit.MAX, 1.0)
+        self._push = push
+        self._dress()
 
     def set_on(self, on: bool) -> None:
         """Put the row in or out of action. Emits nothing."""
@@ -257,34 +236,33 @@ class Dial(QWidget):
             self._on.setChecked(on)
         self._enable()
 
-    def set_ablated(self, ablated: bool) -> None:
-        """Switch the feature off altogether, or not. Emits nothing."""
-        with QSignalBlocker(self._off):
-            self._off.setChecked(ablated)
-        self._enable()
+    def set_unfolded(self, unfolded: bool) -> None:
+        """Whether its details are shown. Emits nothing."""
+        with QSignalBlocker(self._more):
+            self._more.setChecked(unfolded)
 
     def set_safe(self, low: float, high: float) -> None:
         """The multiples between which answers stayed sound."""
         self._slider.set_safe(low, high)
 
     def value(self) -> float:
-        """How far to turn, in multiples of the feature's maximum."""
-        return float(self._spin.value())
+        """How far to turn, in multiples of the feature's maximum; or a factor."""
+        return self._value
+
+    def mode(self) -> Mode:
+        """What is done with it."""
+        return self._mode
 
     def is_on(self) -> bool:
         """Whether the row is in action."""
         return self._on.isChecked()
-
-    def is_ablated(self) -> bool:
-        """Whether the feature is switched off altogether."""
-        return self._off.isChecked()
 
     def label(self) -> str:
         """The feature's name."""
         return self._label_text
 
     def sizeHint(self) -> QSize:
-        return QSize(560, 36)
+        return QSize(640, 36)
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -298,33 +276,67 @@ class Dial(QWidget):
         middle = Qt.TextElideMode.ElideMiddle  # the number at the end matters
         self._label.setText(measure.elidedText(self._label_text, middle, room))
 
+    def _shown_one(self) -> float:
+        return self._one if self._mode in TURNS else 1.0
+
+    def _dress(self) -> None:
+        """The number in its unit."""
+        unit = self._unit if self._mode in TURNS else Unit.MAX
+        one = self._shown_one()
+        with QSignalBlocker(self._spin):
+            self._spin.setPrefix(_PREFIX[unit])
+            self._spin.setDecimals(1 if unit is Unit.ABSOLUTE else 2)
+            self._spin.setSingleStep({Unit.MAX: 0.1, Unit.PUSH: 0.02, Unit.ABSOLUTE: 1.0}[unit])
+            self._spin.setRange(-_MOST / one, _MOST / one)
+        self.set_value(self._value)
+
+    def _draw_aside(self) -> None:
+        push = abs(self._value) * self._push
+        if self._mode is not Mode.ADD or not math.isfinite(push):
+            words = ""
+        elif self._unit is Unit.PUSH:
+            words = f"×{number(self._value)}"
+        else:
+            words = f"push {number(push)}"
+        self._aside.setText(words)
+        self._aside.setFixedWidth(self._aside.fontMetrics().horizontalAdvance("push 00.00"))
+
     def _enable(self) -> None:
-        turns = self.is_on() and not self.is_ablated()
+        turns = self.is_on() and self._mode in TURNS | FACTORS
         self._slider.setEnabled(turns)
         self._spin.setEnabled(turns)
-        self._off.setEnabled(self.is_on())
+        self._what.setEnabled(self.is_on())
 
     @Slot(int)
     def _slid(self, steps: int) -> None:
+        self._value = steps / STEPS
         with QSignalBlocker(self._spin):
-            self._spin.setValue(steps / STEPS)
-        self.value_changed.emit(steps / STEPS)
+            self._spin.setValue(self._value / self._shown_one())
+        self._draw_aside()
+        self.value_changed.emit(self._value)
 
     @Slot(float)
     def _typed(self, value: float) -> None:
+        self._value = value * self._shown_one()
         with QSignalBlocker(self._slider):
-            self._slider.setValue(round(value * STEPS))
-        self.value_changed.emit(value)
+            self._slider.setValue(round(self._value * STEPS))
+        self._draw_aside()
+        self.value_changed.emit(self._value)
 
     @Slot(bool)
     def _turned_on(self, on: bool) -> None:
         self._enable()
         self.on_changed.emit(on)
 
+    @Slot()
+    def _chose(self) -> None:
+        mode = Mode(self._what.currentData())  # Qt gives back a plain text
+        if mode is not self._mode:
+            self.mode_changed.emit(mode)
+
     @Slot(bool)
-    def _switched_off(self, ablated: bool) -> None:
-        self._enable()
-        self.ablate_changed.emit(ablated)
+    def _unfolded(self, unfolded: bool) -> None:
+        self.unfolded.emit(unfolded)
 
     @Slot()
     def _removed(self) -> None:

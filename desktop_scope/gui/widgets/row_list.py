@@ -44,6 +44,7 @@ class Row:
         sign: At the right of the title, in its colour.
         trouble: Why it cannot be used; takes the place of ``about``.
         checked: None has no box.
+        action: What a button at the right does; empty for no button.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Row:
     trouble: str = ""
     checked: bool | None = None
     strong: bool = False
+    action: str = ""
 
     def spoken(self) -> str:
         """For screen readers."""
@@ -100,16 +102,20 @@ class _Painter(QStyledItemDelegate):
         font, small = theme.ui_font(), theme.small(theme.ui_font())
         if row.strong:
             font = theme.strong(font)
-        left = rect.left() + _SIDE
+        left, right = rect.left() + _SIDE, rect.right() - _SIDE
         if row.checked is not None:
             _draw_box(painter, QRect(left, rect.center().y() - _BOX // 2, _BOX, _BOX), row.checked)
             left += _BOX + _GAP
+        if row.action and not row.trouble:
+            button = _button(rect, row.action)
+            _draw_button(painter, button, row.action, small)
+            right = button.left() - _GAP
         height = QFontMetrics(font).height()
-        line = QRect(left, rect.top() + 4, rect.right() - _SIDE - left, height)
+        line = QRect(left, rect.top() + 4, right - left, height)
         line = _draw_sign(painter, line, row, small)
         title = t.muted if row.trouble else t.text
         _draw_text(painter, line, row.title, font, title, Qt.TextElideMode.ElideMiddle)
-        below = QRect(left, line.bottom() + 2, rect.right() - _SIDE - left, height)
+        below = QRect(left, line.bottom() + 2, right - left, height)
         color = t.danger if row.trouble else t.muted
         _draw_text(painter, below, row.trouble or row.about, small, color)
         painter.restore()
@@ -129,6 +135,25 @@ def _draw_box(painter: QPainter, box: QRect, checked: bool) -> None:
     if checked:
         painter.setPen(t.surface)
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, "✓")
+
+
+def _button(row: QRect, text: str) -> QRect:
+    """Where a row's button is."""
+    measure = QFontMetrics(theme.small(theme.ui_font()))
+    width, height = measure.horizontalAdvance(text) + 20, measure.height() + 8
+    top = row.center().y() - height // 2
+    return QRect(row.right() - _SIDE - width, top, width, height)
+
+
+def _draw_button(painter: QPainter, rect: QRect, text: str, font: QFont) -> None:
+    t = theme.tokens()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(t.faint)
+    painter.setBrush(t.surface)
+    painter.drawRoundedRect(rect, theme.RADIUS, theme.RADIUS)
+    painter.setPen(t.text)
+    painter.setFont(font)
+    painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def _draw_sign(painter: QPainter, line: QRect, row: Row, font: QFont) -> QRect:
@@ -160,7 +185,7 @@ class RowList(QTableView):
 
     Signals:
         chosen: The user moved to this item.
-        taken: The user double-clicked it or pressed Enter.
+        taken: The user pressed its button, double-clicked it, or pressed Enter.
         toggled: The user clicked its box or pressed Space on it.
     """
 
@@ -238,6 +263,13 @@ class RowList(QTableView):
         rect = self.visualRect(self._rows.index(place, 0))
         return QRect(rect.left(), rect.top(), _SIDE + _BOX + _GAP // 2, rect.height())
 
+    def button_at(self, place: int) -> QRect:
+        """Where a row's button is, in the viewport; nowhere if it has none."""
+        row = self.row(place)
+        if not row.action or row.trouble:
+            return QRect()
+        return _button(self.visualRect(self._rows.index(place, 0)), row.action)
+
     def currentChanged(self, current: Index, previous: Index) -> None:
         super().currentChanged(current, previous)
         if not self._by_program and current.isValid():
@@ -250,6 +282,8 @@ class RowList(QTableView):
         has_box = place >= 0 and self.row(place).checked is not None
         if has_box and self.box_at(place).contains(point):
             self.toggled.emit(self._rows.items[place])
+        elif place >= 0 and self.button_at(place).contains(point):
+            self.taken.emit(self._rows.items[place])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         place = self.currentIndex().row()

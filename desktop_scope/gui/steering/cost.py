@@ -1,0 +1,101 @@
+"""What the rack costs, in one plain word, with the figures beside it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from desktop_scope.engine.cost_types import Damage, Word, judge, repetition
+from desktop_scope.engine.types import Generation
+from desktop_scope.gui import theme
+from desktop_scope.gui.state import AppState
+from desktop_scope.gui.widgets.painting import muted
+
+_SIGNS = {Word.SAFE: "●", Word.STRAINED: "◐", Word.BROKEN: "○"}
+
+
+class CostLine(QWidget):
+    """A word and figures; what was measured of other strengths is never shown as if it held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._word = QLabel()
+        self._word.setAccessibleName("What the rack costs")
+        self._figures = muted(QLabel())
+        self._figures.setFont(theme.figures(theme.ui_font()))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(self._word)
+        row.addWidget(self._figures, 1)
+        theme.changed.connect(self._dress)
+
+    @Slot()
+    def _dress(self) -> None:
+        self._figures.setFont(theme.figures(theme.ui_font()))
+
+    def show_cost(self, state: AppState, turning: bool) -> None:
+        """Say what the rack costs.
+
+        Args:
+            turning: A dial is being turned: what was measured does not hold any more.
+        """
+        damage = state.damage
+        if not state.interventions:
+            self._say("", "", "")
+        elif damage is None or turning or damage.interventions != state.interventions:
+            self._say("…", "measuring the cost", "")
+        else:
+            repeats, plain = _repeats(state.steered), _repeats(state.answer)
+            judgement = judge(damage, repeats, plain)
+            sign = f"{_SIGNS[judgement.word]} {judgement.word}"
+            why = "\n".join(judgement.reasons)
+            self._say(sign, _figures(damage, repeats), f"{why}\n\n{_explained(damage)}")
+
+    def _say(self, word: str, figures: str, help_: str) -> None:
+        self._word.setText(word)
+        self._figures.setText(figures)
+        for label in (self._word, self._figures):
+            label.setToolTip(help_)
+
+
+def _repeats(answer: Generation | None) -> float:
+    return repetition(answer.ids) if answer is not None else 0.0
+
+
+def _figures(damage: Damage, repeats: float) -> str:
+    parts = [f"KL {damage.kl:.2f}"]
+    if damage.near:
+        worst = max(damage.near, key=lambda cost: cost.nll_delta)
+        parts.append(f"near texts {_signed(-worst.nll_delta)}")
+    if damage.quiz is not None:
+        quiz = damage.quiz
+        parts.append(f"quiz {quiz.plain} → {quiz.steered} of {quiz.n_questions}")
+    if repeats:
+        parts.append(f"repeats {repeats:.0%}")
+    return "  ·  ".join(parts) + ("" if damage.finished else "  …")
+
+
+def _explained(damage: Damage) -> str:
+    lines = [
+        f"KL {damage.kl:.3f}: how far the next-token probabilities move on texts that have nothing",
+        f"to do with it, nats per token ({damage.n_tokens} tokens); these texts became "
+        f"{_signed(-damage.nll_delta)} likelier.",
+    ]
+    for cost in damage.near:
+        lines.append(
+            f"{cost.title}: KL {cost.kl:.3f}, {_signed(-cost.nll_delta)} nats likelier per token "
+            f"({cost.n_tokens} tokens)."
+        )
+    if damage.quiz is not None:
+        quiz = damage.quiz
+        lines.append(
+            f"Quiz of {quiz.n_questions} short questions: {quiz.plain} right as it is, "
+            f"{quiz.steered} with this."
+        )
+    lines.append("Up to KL 0.4 the texts that we read stayed fluent; from 1.3 most broke.")
+    return "\n".join(lines)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
