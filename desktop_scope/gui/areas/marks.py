@@ -16,7 +16,8 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if state.workspace is None or state.model is None or state.opened is None:
         return
     changes = state.marks.changes
-    at_hand = {*(pin.feature for pin in state.pins), *(dial.feature for dial in state.rack)}
+    turned = (dial.feature for dial in state.rack if dial.feature is not None)
+    at_hand = {*(pin.feature for pin in state.pins), *turned}
     yield MarkFeatures(changes, tuple(sorted(at_hand)) if changes else ())
 
 
@@ -32,7 +33,10 @@ def _marked(state: AppState, marked: Marked) -> AppState:
             undoable=marked.undoable,
         ),
         pins=tuple(replace(p, label=labels.get(p.feature, p.label)) for p in state.pins),
-        rack=tuple(replace(d, label=labels.get(d.feature, d.label)) for d in state.rack),
+        rack=tuple(
+            d if d.feature is None else replace(d, label=labels.get(d.feature, d.label))
+            for d in state.rack
+        ),
     )
 
 
