@@ -21,6 +21,7 @@ import pytest
 from desktop_scope import paths
 from desktop_scope.engine.requests import LoadModel, Workspace
 from desktop_scope.engine.worker import silent_job
+from desktop_scope.evidence import own
 from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.library.demo_model import demo_model
 from desktop_scope.workbench import Workbench
@@ -54,6 +55,20 @@ def artifacts() -> Path:
     folder = Path(__file__).parents[1] / "artifacts"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_evidence_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What this user has gathered in the real cache must not decide how tests end."""
+    there, here = own.evidence_home(), tmp_path_factory.mktemp("evidence")
+    found = own.evidence_home
+
+    def home() -> Path:
+        return here if found() == there else found()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own, "evidence_home", home)
+        yield
 
 
 @pytest.fixture(scope="session")

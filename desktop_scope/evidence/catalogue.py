@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -26,8 +27,10 @@ from desktop_scope.evidence.marks.store import MarkStore
 from desktop_scope.evidence.own import own_evidence
 from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import EvidenceStore
+from desktop_scope.evidence.together import Mates, Together, open_together
 from desktop_scope.evidence.types import (
     Card,
+    CoFiring,
     FeaturePath,
     FeatureRow,
     Hit,
@@ -41,6 +44,7 @@ from desktop_scope.library.pack import Pack, is_pack, read_pack
 
 _N_TOKENS = 10  # promoted and suppressed, each
 _N_NEIGHBOURS = 10
+_N_COFIRING = 10  # of its own SAE, and of all others
 _CARDS_KEPT = 64
 _NAMING = "Naming the features (first time only)"
 _REPEATED = 0.8  # what a token's next feature counts, in an order that is to be varied
@@ -56,6 +60,7 @@ class Catalogue:
         marks: What this user said of features.
         books: The labels of every open pack, with the place among the SAEs of each of its layers.
         notes: What the user should know about how the evidence was opened.
+        together: Which features fire together.
     """
 
     def __init__(
@@ -65,13 +70,16 @@ class Catalogue:
         marks: MarkStore,
         books: Sequence[tuple[LabelBook, Sequence[int]]] = (),
         notes: Sequence[str] = (),
+        together: Together | None = None,
     ) -> None:
         self._engine = engine
         self._evidence = list(evidence)
         self.marks = marks
         self._books = books
         self._notes = (*marks.notes, *notes, *(note for book, _ in books for note in book.notes))
+        self._together = together or Together([None] * len(self._evidence))
         self.card = lru_cache(_CARDS_KEPT)(self._card)
+        self._mates = lru_cache(_CARDS_KEPT)(self._together.mates)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
 
     @classmethod
@@ -103,7 +111,7 @@ class Catalogue:
             for layer, (slot, norm) in enumerate(zip(slots, norms, strict=True)):
                 evidence[slot] = PackEvidence(store, book, layer, norm)
             books.append((book, slots))
-        notes = []
+        notes: list[str] = []
         for slot, sae in enumerate(engine.saes):
             if slot not in evidence:
                 job.progress(0, 0, "Opening the evidence")
@@ -118,7 +126,8 @@ class Catalogue:
             key = mark_key(engine, slot, packs.get(slot))
             marks.know(key, described(engine, slot))
             marked.append(MarkedEvidence(evidence[slot], marks, key))
-        return cls(engine, marked, marks, books, notes)
+        together = open_together(engine.saes, engine.model.info, notes)
+        return cls(engine, marked, marks, books, notes, together)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""
@@ -188,6 +197,33 @@ class Catalogue:
             examples=known.examples(index),
             neighbours=neighbours,
             family=family,
+            cofiring=self._cofiring(feature),
+            cofiring_tokens=self._together.tokens(feature.sae),
+        )
+
+    def _cofiring(self, feature: FeatureId) -> tuple[CoFiring, ...]:
+        """What fires on the same tokens, most alike first: of its own SAE, then of the others."""
+        own: list[CoFiring] = []
+        others: list[CoFiring] = []
+        for slot, mates in self._mates(feature).items():
+            best = np.argsort(-mates.jaccard, kind="stable")[: _N_COFIRING + 1].tolist()
+            rows = [self._mate(FeatureId(slot, int(mates.index[k])), mates, k) for k in best]
+            (own if slot == feature.sae else others).extend(
+                row for row in rows if row.feature != feature
+            )
+        others.sort(key=lambda row: -row.jaccard)
+        return (*own[:_N_COFIRING], *others[:_N_COFIRING])
+
+    def _mate(self, feature: FeatureId, mates: Mates, k: int) -> CoFiring:
+        return CoFiring(
+            feature=feature,
+            name=self.name(feature),
+            label=self.label(feature),
+            jaccard=float(mates.jaccard[k]),
+            lift=float(mates.lift[k]),
+            together=int(mates.together[k]),
+            fires=int(mates.fires[k]),
+            correlation=float(mates.correlation[k]),
         )
 
     def _tokens(self, effect: torch.Tensor | None, largest: bool) -> tuple[TokenEffect, ...]:
@@ -205,32 +241,46 @@ class Catalogue:
     ) -> tuple[tuple[Neighbour, ...], tuple[Neighbour, ...]]:
         """Nearest features in this layer and the ones beside it; best match in every SAE."""
         own = sae_of(self._engine.saes, feature)
-        if not own.in_stream:
-            return (), self._neighbours([(1.0, feature)])
-        direction = own.decoder_row(feature.index)
+        direction = own.decoder_row(feature.index) if own.in_stream else None
+        mates = self._mates(feature)
         infos = self._engine.infos
         near: list[tuple[float, FeatureId]] = []
-        family = []
+        family: list[Neighbour] = []
         for slot, sae in enumerate(self._engine.saes):
-            if not sae.in_stream:
-                continue
-            cosines = sae.cosines(direction)
+            cosines = None
+            if direction is not None and sae.in_stream:
+                cosines = sae.cosines(direction)
             if slot == feature.sae:
-                family.append((1.0, feature))
-                cosines[feature.index] = -1.0
+                family.append(self._neighbour(feature, 1.0, 1.0 if mates else math.nan))
+                if cosines is not None:
+                    cosines[feature.index] = -1.0
             else:
-                best = int(cosines.argmax())
-                family.append((float(cosines[best]), FeatureId(slot, best)))
-            if abs(infos[slot].layer - infos[feature.sae].layer) <= 1:
+                family += self._best_match(slot, cosines, mates.get(slot))
+            if cosines is not None and abs(infos[slot].layer - infos[feature.sae].layer) <= 1:
                 top = np.argpartition(cosines, -min(_N_NEIGHBOURS, len(cosines)))[-_N_NEIGHBOURS:]
                 near += [(float(cosines[i]), FeatureId(slot, int(i))) for i in top]
         near.sort(reverse=True)
-        return self._neighbours(near[:_N_NEIGHBOURS]), self._neighbours(family)
+        nearest = tuple(self._neighbour(fid, cosine) for cosine, fid in near[:_N_NEIGHBOURS])
+        return nearest, tuple(family)
 
-    def _neighbours(self, found: list[tuple[float, FeatureId]]) -> tuple[Neighbour, ...]:
-        return tuple(
-            Neighbour(fid, self.name(fid), cosine, self.label(fid)) for cosine, fid in found
-        )
+    def _best_match(
+        self, slot: int, cosines: Floats | None, mates: Mates | None
+    ) -> tuple[Neighbour, ...]:
+        """The same concept in another SAE: what fires most alike, else what points most alike."""
+        if mates is not None and len(mates.index):
+            k = int(mates.correlation.argmax())
+            index, correlation = int(mates.index[k]), float(mates.correlation[k])
+        elif cosines is not None:
+            index, correlation = int(cosines.argmax()), math.nan
+        else:
+            return ()
+        cosine = math.nan if cosines is None else float(cosines[index])
+        return (self._neighbour(FeatureId(slot, index), cosine, correlation),)
+
+    def _neighbour(
+        self, feature: FeatureId, cosine: float, correlation: float = math.nan
+    ) -> Neighbour:
+        return Neighbour(feature, self.name(feature), cosine, self.label(feature), correlation)
 
     def _maxima(self, slot: int, trace: Trace) -> Floats:
         """What counts as full strength, [N]: the strongest seen by evidence or in this text.

@@ -32,9 +32,10 @@ from desktop_scope.engine.sae_weights import Architecture
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.engine.worker import Job, Progress, silent_job
 from desktop_scope.errors import Cancelled, ScopeError
+from desktop_scope.evidence.building.blocks import Block
 from desktop_scope.evidence.building.builder import Built, build
 from desktop_scope.evidence.building.corpus import Row, default_corpus, text_corpus
-from desktop_scope.evidence.building.gather import Block, Gathered
+from desktop_scope.evidence.building.gather import Gathered
 from desktop_scope.evidence.catalogue import Catalogue
 from desktop_scope.evidence.own import FILE, OwnEvidence, evidence_key
 from desktop_scope.evidence.store import BIN_EDGES, N_TOP, WINDOW, WINDOW_LEFT
@@ -225,6 +226,7 @@ def test_what_is_kept_does_not_depend_on_how_the_text_is_cut():
                     tokens=np.zeros(end - begin, np.int32),
                     row=np.zeros(end - begin, np.int32),
                     document=np.arange(begin, end) // 10,
+                    counted=np.ones(end - begin, bool),
                     at=at,
                     feature=feature,
                     value=acts[begin:end][at, feature],
@@ -358,7 +360,7 @@ def test_a_cancelled_run_goes_on_and_comes_to_the_same_bytes(tmp_path):
     engine = an_engine()
     there, here = tmp_path / "there", tmp_path / "here"
     with pytest.raises(Cancelled):
-        build(engine, Lines(70), cancelled_after(40), here, seconds_between=0)
+        build(engine, Lines(70), cancelled_after(10), here, seconds_between=0)
     (run,) = (here / "unfinished").iterdir()
     assert (run / "tokens.i32").stat().st_size > 0
     read = []
@@ -377,8 +379,10 @@ def test_a_cancelled_run_goes_on_and_comes_to_the_same_bytes(tmp_path):
 def test_two_programs_do_not_gather_the_same_at_once(tmp_path):
     engine = an_engine()
     with pytest.raises(Cancelled):
-        build(engine, Lines(70), cancelled_after(40), tmp_path)
-    (owner,) = tmp_path.rglob("owner")
+        build(engine, Lines(70), cancelled_after(10), tmp_path)
+    (run,) = (tmp_path / "unfinished").iterdir()
+    assert not (run / "owner").exists()  # who has stopped lets others go on
+    owner = run / "owner"
     other = psutil.Process().parent()
     owner.write_text(f"{other.pid} {other.create_time()!r}")
     with pytest.raises(ScopeError, match="Another Desktop Scope"):
@@ -391,7 +395,7 @@ def test_a_damaged_checkpoint_begins_anew(tmp_path):
     engine = an_engine()
     there, here = tmp_path / "there", tmp_path / "here"
     with pytest.raises(Cancelled):
-        build(engine, Lines(70), cancelled_after(40), here, seconds_between=0)
+        build(engine, Lines(70), cancelled_after(10), here, seconds_between=0)
     (state,) = here.rglob("state.safetensors")
     state.write_bytes(state.read_bytes()[:-100])
     build(engine, Lines(70), silent_job(), here)

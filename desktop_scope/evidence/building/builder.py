@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from desktop_scope.engine import trace as tracing
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Bools, FeatureActs, Floats
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence import own
 from desktop_scope.evidence.building.checkpoint import Checkpoint, minutes, save_arrays
 from desktop_scope.evidence.building.corpus import Corpus, Row
-from desktop_scope.evidence.building.gather import Block, Gathered
-from desktop_scope.evidence.building.writer import write_evidence
-from desktop_scope.evidence.own import evidence_home, evidence_key
+from desktop_scope.evidence.building.gather import Gathered
+from desktop_scope.evidence.building.reading import Read, batches, block_of, read, rows_of, up_to
+from desktop_scope.evidence.building.sketch import Sketch
+from desktop_scope.evidence.building.writer import write_evidence, write_together
+from desktop_scope.evidence.together import FILE as TOGETHER
 
-_VERSION = 1  # of what is gathered, and in which order
-_ROWS_PER_BLOCK = 16
+_VERSION = 2  # of what is gathered, and in which order
+_ROWS_PER_BLOCK = 32
 _SECONDS_BETWEEN = 60.0  # checkpoints: what a crash costs at most
 
 
@@ -46,15 +46,25 @@ class Built:
     folders: tuple[Path, ...]
 
 
-def build(
-    engine: Engine,
-    corpus: Corpus,
-    job: Job,
-    out: Path | None = None,
-    most_tokens: int | None = None,
-    seconds_between: float = _SECONDS_BETWEEN,
-) -> Built:
-    """Gather evidence about every open SAE, or go on where an equal run was interrupted.
+@dataclass(frozen=True)
+class Standing:
+    """How far a run has come.
+
+    Attributes:
+        tokens: Read so far.
+        share: Of the text.
+        rate: Tokens a second, as this process has seen; nan before anything was read.
+        left: Seconds; nan where that is not known yet.
+    """
+
+    tokens: int
+    share: float
+    rate: float
+    left: float
+
+
+class Builder:
+    """One run, which goes on where an equal one was interrupted.
 
     Interruptions change no bit of the result, as long as the model computes alike: with as many
     threads, and with its weights packed or not as before.
@@ -62,176 +72,213 @@ def build(
     Args:
         engine: The model and its SAEs.
         corpus: What it reads.
-        job: Told of the progress; may be cancelled, which loses what no checkpoint holds.
         out: Where the evidence goes; where the catalogue looks for it by default.
         most_tokens: Stop at the end of the row that reaches so many.
         seconds_between: Between checkpoints.
+        only_together: Gather only what fires together: for SAEs about which all else is known.
+
+    Raises:
+        ScopeError: Another program is at it, or there is no room.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        corpus: Corpus,
+        out: Path | None = None,
+        most_tokens: int | None = None,
+        seconds_between: float = _SECONDS_BETWEEN,
+        only_together: bool = False,
+    ) -> None:
+        self._engine, self._corpus = engine, corpus
+        self._out = out or own.evidence_home()
+        self._keys = [own.evidence_key(sae.weights, engine.model.info) for sae in engine.saes]
+        kind = Sketch if only_together else Gathered
+        self._parts: list[Sketch | Gathered] = [kind(sae.d_sae) for sae in engine.saes]
+        self._limit = most_tokens or math.inf
+        self._run = self._run_key(most_tokens, only_together)
+        self._between = seconds_between
+        with self._writing():
+            self._state = Checkpoint(self._out / "unfinished" / self._run, self._parts)
+        progress = self._state.progress
+        self._rows = itertools.islice(corpus.rows(progress.document), progress.rows, None)
+        self._counted = self._parts[0].counted
+        self._first, self._first_positions = progress.share, progress.positions
+        self._before, self._seconds = progress.seconds, 0.0  # of work, before and in this process
+        self._saved = time.monotonic()
+        self._waiting: list[list[Row]] = []  # rows of this block that are still to be read
+        self._read: list[Read] = []  # of this block
+        self._slot = 0  # the next SAE to take it in, or to be written
+        self.built: Built | None = None
+
+    def advance(self, job: Job, seconds: float = math.inf) -> Standing:
+        """Work for about so long; done when ``built`` is there.
+
+        Raises:
+            ScopeError: The corpus cannot be read or has nothing to encode, or there is no room.
+            Cancelled: The job was. The run can be gone on with.
+        """
+        end = time.monotonic() + seconds
+        with self._writing():
+            while self.built is None:
+                standing = self.standing
+                job.progress(int(100 * standing.share), 100, _told(standing))
+                begun = time.monotonic()
+                self._step(job)
+                self._seconds += time.monotonic() - begun
+                if time.monotonic() >= end:
+                    break
+        return self.standing
+
+    @property
+    def standing(self) -> Standing:
+        """How far it is."""
+        progress = self._state.progress
+        n = progress.positions + sum(len(row.ids) for row in rows_of(self._read))
+        new, done = n - self._first_positions, progress.share - self._first
+        return Standing(
+            tokens=n,
+            share=progress.share,
+            rate=new / self._seconds if new and self._seconds else math.nan,
+            left=self._seconds * (1 - progress.share) / done if done > 0 else math.nan,
+        )
+
+    def save(self) -> None:
+        """Keep what there is for another time; of a block that is not read to its end, nothing."""
+        if self.built is None and not self._slot:
+            with self._writing():
+                self._state.save()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._state.close()
+
+    def abandon(self) -> None:
+        """Throw away what there is."""
+        self._state.remove()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ScopeError(
+                f"The evidence cannot be written to {self._out}: {error.strerror}.",
+                "Choose another folder with --out, or make room, and go on with the same command.",
+            ) from error
+
+    def _run_key(self, most_tokens: int | None, only_together: bool) -> str:
+        """Only a run of the same figures may be gone on with."""
+        info = self._engine.model.info
+        outliers = [sae.outlier_norm for sae in self._engine.saes]
+        about = (_VERSION, self._keys, outliers, self._corpus.key, most_tokens, only_together)
+        machine = (info.device, info.dtype)
+        return hashlib.sha256(repr((*about, *machine)).encode()).hexdigest()[:32]
+
+    # ---- a step at a time
+
+    def _step(self, job: Job) -> None:
+        """One piece of the work; what is cancelled in it is done again."""
+        if self._waiting:
+            self._read_on(job)
+        elif self._read:
+            self._take_in()
+        elif self._counted < self._limit and (
+            rows := list(itertools.islice(self._rows, _ROWS_PER_BLOCK))
+        ):
+            self._waiting = batches(rows)
+        else:
+            self._write()
+
+    def _read_on(self, job: Job) -> None:
+        one = up_to(read(self._engine, self._waiting[0], job), self._limit - self._counted)
+        self._waiting.pop(0)
+        self._read.append(one)
+        self._counted += int(one.counted[0].sum())
+        if self._counted >= self._limit:
+            self._waiting = []
+
+    def _take_in(self) -> None:
+        """Let the next SAE take in the block; after the last one it counts as done."""
+        progress = self._state.progress
+        self._parts[self._slot].add(block_of(self._read, self._slot, progress.positions))
+        self._slot += 1
+        if self._slot < len(self._parts):
+            return
+        rows = list(rows_of(self._read))
+        self._slot, self._read = 0, []
+        self._state.append([row.ids for row in rows])
+        last = rows[-1]
+        same = sum(row.document == last.document for row in rows)
+        progress.rows = same + (progress.rows if progress.document == last.document else 0)
+        progress.document = last.document
+        progress.share = max(last.share, self._counted / self._limit)
+        progress.seconds = self._before + self._seconds
+        if time.monotonic() - self._saved >= self._between:
+            self._state.save()
+            self._saved = time.monotonic()
+
+    # ---- the result
+
+    def _write(self) -> None:
+        """The files of the next SAE; after the last one the run is done."""
+        n_tokens = max(part.counted for part in self._parts)
+        if not n_tokens:
+            raise ScopeError("No token of this text was encoded.", "Give more text.")
+        sae, part = self._engine.saes[self._slot], self._parts[self._slot]
+        folder = self._out / self._keys[self._slot]
+        about = self._about(sae)
+        if isinstance(part, Gathered):
+            text = self._out / "unfinished" / self._run / f"corpus-{self._run[:16]}.safetensors"
+            if not self._slot:
+                save_arrays(text, self._state.corpus(), {"format": "desktop-scope-corpus/1"})
+            write_evidence(folder, part, text, about)
+        sketch = part.sketch if isinstance(part, Gathered) else part
+        same = f"{self._corpus.key}-{self._state.progress.positions}"
+        write_together(folder / TOGETHER, sketch, {**about, "corpus": same})
+        self._slot += 1
+        if self._slot < len(self._parts):
+            return
+        features = sum(sae.d_sae for sae in self._engine.saes)
+        folders = tuple(self._out / key for key in self._keys)
+        self.built = Built(features, n_tokens, self._state.progress.seconds, folders)
+        self._state.remove()
+
+    def _about(self, sae: Sae) -> dict[str, str]:
+        return {
+            "sae": sae.weights.name,
+            "model": self._engine.model.info.id,
+            "hook_name": sae.weights.reads[0].name,
+        }
+
+
+def build(
+    engine: Engine,
+    corpus: Corpus,
+    job: Job,
+    out: Path | None = None,
+    most_tokens: int | None = None,
+    seconds_between: float = _SECONDS_BETWEEN,
+    only_together: bool = False,
+) -> Built:
+    """Gather evidence about every open SAE at one go; see ``Builder``.
+
+    A job that is cancelled loses what no checkpoint holds.
 
     Raises:
         ScopeError: The corpus cannot be read or has nothing to encode, or there is no room.
         Cancelled: The job was.
     """
-    out = out or evidence_home()
-    keys = [evidence_key(sae.weights, engine.model.info) for sae in engine.saes]
-    run = _run_key(engine, keys, corpus, most_tokens)
-    gathered = [Gathered(sae.d_sae) for sae in engine.saes]
+    builder = Builder(engine, corpus, out, most_tokens, seconds_between, only_together)
     try:
-        state = Checkpoint(out / "unfinished" / run, gathered)
-        try:
-            _gather(engine, corpus, job, state, gathered, most_tokens, seconds_between)
-            n_tokens = max((int(g.n_tokens[0]) for g in gathered), default=0)
-            if not n_tokens:
-                raise ScopeError("No token of this text was encoded.", "Give more text.")
-            folders = _write(engine, out, run, keys, state, gathered)
-            seconds = state.progress.seconds
-        finally:
-            state.close()
-        state.remove()
-    except OSError as error:
-        raise ScopeError(
-            f"The evidence cannot be written to {out}: {error.strerror}.",
-            "Choose another folder with --out, or make room, and go on with the same command.",
-        ) from error
-    return Built(sum(sae.d_sae for sae in engine.saes), n_tokens, seconds, folders)
+        builder.advance(job)
+    finally:
+        builder.close()
+    assert builder.built is not None
+    return builder.built
 
 
-def _run_key(engine: Engine, keys: Sequence[str], corpus: Corpus, most_tokens: int | None) -> str:
-    """Only a run of the same figures may be gone on with."""
-    info = engine.model.info
-    outliers = [sae.outlier_norm for sae in engine.saes]
-    about = (_VERSION, keys, outliers, corpus.key, most_tokens, info.device, info.dtype)
-    return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
-
-
-def _gather(
-    engine: Engine,
-    corpus: Corpus,
-    job: Job,
-    state: Checkpoint,
-    gathered: Sequence[Gathered],
-    most_tokens: int | None,
-    seconds_between: float,
-) -> None:
-    progress = state.progress
-    clock = _Clock(progress.share, progress.seconds)
-    saved = time.monotonic()
-    rows = itertools.islice(corpus.rows(progress.document), progress.rows, None)
-    counted = sum(int(g.n_tokens[0]) for g in gathered[:1])
-    limit = most_tokens or np.inf
-    while counted < limit and (block := list(itertools.islice(rows, _ROWS_PER_BLOCK))):
-        read: list[_Read] = []
-        for row in block:
-            job.progress(int(100 * progress.share), 100, clock.told(progress.positions))
-            read.append(_read(engine, row, job))
-            counted += read[-1].n_counted
-            if counted >= limit:
-                break
-        block = block[: len(read)]
-        for slot, one in enumerate(gathered):
-            job.check()
-            one.add(_block(block, read, slot, progress.positions))
-        state.append([row.ids for row in block])
-        same = sum(row.document == block[-1].document for row in block)
-        progress.rows = same + (progress.rows if progress.document == block[-1].document else 0)
-        progress.document = block[-1].document
-        progress.share = max(block[-1].share, counted / limit)
-        progress.seconds = clock.seconds(progress.share)
-        if time.monotonic() - saved >= seconds_between:
-            state.save()
-            saved = time.monotonic()
-
-
-class _Clock:
-    """How long it takes, from what this process has seen."""
-
-    def __init__(self, share: float, seconds: float) -> None:
-        self._start = time.monotonic()
-        self._first, self._share, self._before = share, share, seconds
-
-    def seconds(self, share: float) -> float:
-        """Since the run began, interruptions left out; ``share`` of it is done."""
-        self._share = share
-        return self._before + time.monotonic() - self._start
-
-    def told(self, n_tokens: int) -> str:
-        """How far it is and what is left, for people."""
-        done = self._share - self._first
-        text = f"Gathering evidence: {n_tokens:,} tokens"
-        if done <= 0:
-            return text
-        left = (time.monotonic() - self._start) * (1 - self._share) / done
-        return f"{text}, about {minutes(left)} left"
-
-
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """One row: by SAE its features, and how long what it read was where it counts."""
-
-    acts: list[FeatureActs]
-    norms: list[Floats]
-
-    @property
-    def n_counted(self) -> int:
-        return len(self.norms[0])
-
-
-def _read(engine: Engine, row: Row, job: Job) -> _Read:
-    model, saes = engine.model, engine.saes
-    ids = torch.from_numpy(row.ids)[None].long().to(model.device)
-    acts, norms = [], []
-    with torch.inference_mode():
-        kept = tracing.run(model, ids, tracing.hooks_of(saes), job)
-        masked: Bools = tracing.mask_of(saes, kept) | (np.arange(len(row.ids)) < row.start)
-        for sae in saes:
-            own = tracing.own_mask(sae, masked)
-            x = kept.read_by(sae).to(sae.device)
-            acts.append(sae.encode(x, own))
-            norms.append(x.float().norm(dim=-1).cpu().numpy()[~own])
-    return _Read(acts, norms)
-
-
-def _block(rows: Sequence[Row], read: Sequence[_Read], slot: int, first: int) -> Block:
-    """Some rows as one SAE sees them; negative activations (abstopk) are left out."""
-    lengths = [len(row.ids) for row in rows]
-    begin = np.cumsum([0, *lengths[:-1]])
-    acts = [one.acts[slot] for one in read]
-    value = np.concatenate([a.values for a in acts])
-    at = np.concatenate([a.rows() + b for a, b in zip(acts, begin, strict=True)])
-    feature = np.concatenate([a.indices for a in acts])
-    fires = value > 0
-    return Block(
-        first=first,
-        tokens=np.concatenate([row.ids for row in rows]),
-        row=np.repeat(np.arange(len(rows), dtype=np.int32), lengths),
-        document=np.repeat(np.array([row.document for row in rows], np.int64), lengths),
-        at=at[fires].astype(np.int64),
-        feature=feature[fires].astype(np.int64),
-        value=value[fires],
-        norms=np.concatenate([one.norms[slot] for one in read]),
-    )
-
-
-def _write(
-    engine: Engine,
-    out: Path,
-    run: str,
-    keys: Sequence[str],
-    state: Checkpoint,
-    gathered: Sequence[Gathered],
-) -> tuple[Path, ...]:
-    text = out / "unfinished" / run / f"corpus-{run[:16]}.safetensors"
-    save_arrays(text, state.corpus(), {"format": "desktop-scope-corpus/1"})
-    folders = []
-    for sae, key, one in zip(engine.saes, keys, gathered, strict=True):
-        write_evidence(out / key, one, text, _about(sae, engine))
-        folders.append(out / key)
-    return tuple(folders)
-
-
-def _about(sae: Sae, engine: Engine) -> dict[str, str]:
-    weights = sae.weights
-    return {
-        "sae": weights.name,
-        "model": engine.model.info.id,
-        "hook_name": weights.reads[0].name,
-    }
+def _told(standing: Standing) -> str:
+    """How far it is and what is left, for people."""
+    text = f"Gathering evidence: {standing.tokens:,} tokens"
+    return text if math.isnan(standing.left) else f"{text}, about {minutes(standing.left)} left"

@@ -6,9 +6,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.building.gather import Gathered
 from desktop_scope.library.parts import part_of
 
 Array = NDArray[Any]
 
-_TYPES = {"u1": "U8", "i4": "I32", "i8": "I64", "f4": "F32", "f8": "F64"}
+_TYPES = {"u1": "U8", "u4": "U32", "i4": "I32", "i8": "I64", "f4": "F32", "f8": "F64"}
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Array], about: Mapping[str, str]) -> None:
@@ -45,6 +44,13 @@ def save_arrays(path: Path, arrays: Mapping[str, Array], about: Mapping[str, str
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+class Part(Protocol):
+    """What is gathered about one SAE."""
+
+    def arrays(self) -> dict[str, Array]:
+        """All there is, by name. Writing into them changes it."""
 
 
 class Progress(msgspec.Struct):
@@ -82,7 +88,7 @@ class Checkpoint:
         ScopeError: Another program that runs is at it.
     """
 
-    def __init__(self, folder: Path, gathered: list[Gathered]) -> None:
+    def __init__(self, folder: Path, gathered: Sequence[Part]) -> None:
         self._folder, self._gathered = folder, gathered
         self._state = folder / "state.safetensors"
         folder.mkdir(parents=True, exist_ok=True)
@@ -171,6 +177,7 @@ class Checkpoint:
         """Let go of the files."""
         self._tokens.close()
         self._lengths.close()
+        (self._folder / "owner").unlink(missing_ok=True)
 
     def remove(self) -> None:
         """The run is done: nothing is to be resumed."""

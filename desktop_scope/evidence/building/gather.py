@@ -10,15 +10,14 @@ large.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from desktop_scope.engine.types import Floats, Ints
+from desktop_scope.engine.types import Floats
+from desktop_scope.evidence.building.blocks import Block, Longs, ranks
+from desktop_scope.evidence.building.sketch import Sketch
 from desktop_scope.evidence.store import BIN_EDGES, N_BINS, N_TOP, WINDOW, WINDOW_LEFT
 
-Longs = NDArray[np.int64]
 Records = NDArray[np.void]
 
 MID_LOW, MID_HIGH = 0.2, 0.6  # of the maximum: where the mid-range examples lie
@@ -45,31 +44,6 @@ _NORMS_PER_OCTAVE = 64  # gives the median to about 1 %
 _NORM_OCTAVES = 20  # either side of 1
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """A few rows of the corpus as one SAE sees them.
-
-    Attributes:
-        first: The corpus position of the first token.
-        tokens: Token ids, [P].
-        row: The row that each token is in, [P].
-        document: The document that each token is in, [P].
-        at: The token of every activation, ascending, [E].
-        feature: Its feature, ascending within a token, [E].
-        value: How strong, all > 0, [E].
-        norms: Length of what the SAE read, of every token that counts.
-    """
-
-    first: int
-    tokens: Ints
-    row: Ints
-    document: Longs
-    at: Longs
-    feature: Longs
-    value: Floats
-    norms: Floats
-
-
 class Gathered:
     """The evidence about one SAE's N features so far."""
 
@@ -85,12 +59,20 @@ class Gathered:
         self.mid = np.zeros((n * _RING, _N_MID), _RECORD)
         self.token = np.zeros((n, N_TOKENS), np.int32)
         self.token_total = np.zeros((n, N_TOKENS), np.float64)
+        self.sketch = Sketch(n)
+
+    @property
+    def counted(self) -> int:
+        """Tokens that were encoded."""
+        return int(self.n_tokens[0])
 
     def arrays(self) -> dict[str, NDArray]:  # type: ignore[type-arg]
         """All there is, by name: what a checkpoint keeps. Writing into them changes this."""
-        return {
+        own = {name: array for name, array in vars(self).items() if name != "sketch"}
+        sketch = {f"sketch.{name}": array for name, array in self.sketch.arrays().items()}
+        return sketch | {
             name: array.view(np.uint8) if array.dtype == _RECORD else array
-            for name, array in vars(self).items()
+            for name, array in own.items()
         }
 
     @property
@@ -120,6 +102,7 @@ class Gathered:
         self._add_tokens(block)
         self._add_strongest(block)
         self._add_mid_range(block)
+        self.sketch.add(block)
 
     # ---- tokens
 
@@ -135,7 +118,7 @@ class Gathered:
         sums = np.bincount(inverse, np.concatenate([old_sums[there], sums]))
         order = np.lexsort((pairs, -sums, pairs >> 32))
         group = pairs[order] >> 32
-        rank = _ranks(group)
+        rank = ranks(group)
         order, group, rank = order[rank < N_TOKENS], group[rank < N_TOKENS], rank[rank < N_TOKENS]
         self.token[touched], self.token_total[touched] = 0, 0
         self.token[group, rank] = (pairs[order] & 0xFFFFFFFF).astype(np.int32)
@@ -175,7 +158,7 @@ class Gathered:
         bins = _strength_bin(records["value"])
         order = np.lexsort((records["key"], -bins, group))
         group, records, bins = group[order], records[order], bins[order]
-        highest = bins[np.arange(len(group)) - _ranks(group)]
+        highest = bins[np.arange(len(group)) - ranks(group)]
         _put(self.mid, touched, group[bins == highest], records[bins == highest])
         self._look_up(self.mid, touched, touched // _RING, block)
 
@@ -227,16 +210,10 @@ def _joined(table: Records, group: Longs, new: Records) -> tuple[Longs, Records,
 
 def _put(table: Records, touched: Longs, group: Longs, records: Records) -> None:
     """Let groups hold the first of these records, which are sorted by group."""
-    rank = _ranks(group)
+    rank = ranks(group)
     kept = rank < table.shape[1]
     table[touched] = np.zeros((), _RECORD)
     table[group[kept], rank[kept]] = records[kept]
-
-
-def _ranks(group: Longs) -> Longs:
-    """How many of the same group come before, for groups that lie together."""
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    return np.arange(len(group)) - np.repeat(starts, np.diff(np.append(starts, len(group))))
 
 
 def _windows(block: Block, n_features: int, feature: Longs, position: Longs) -> Floats:

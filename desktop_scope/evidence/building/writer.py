@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from desktop_scope.evidence.building.checkpoint import save_arrays
 from desktop_scope.evidence.building.gather import MID_HIGH, MID_LOW, Gathered, Records
+from desktop_scope.evidence.building.sketch import ROOM, Sketch
 from desktop_scope.evidence.own import FILE, FORMAT, N_MID, N_TOKENS
 from desktop_scope.evidence.store import N_TOP
+from desktop_scope.evidence.together import FORMAT as TOGETHER
 from desktop_scope.library.parts import part_of
 
 _FEATURES_AT_ONCE = 4096
@@ -46,6 +48,20 @@ def write_evidence(
         if old.name != corpus.name:
             with contextlib.suppress(OSError):  # in use, where open files cannot be removed
                 old.unlink()
+
+
+def write_together(path: Path, sketch: Sketch, about: Mapping[str, str]) -> None:
+    """Put into a file on which tokens the features of one SAE fire."""
+    there = np.arange(ROOM) < sketch.kept[:, None]
+    arrays = {
+        "indptr": np.append(0, np.cumsum(sketch.kept, dtype=np.int64)),
+        "mark": sketch.mark[there],
+        "strength": sketch.strength[there],
+        "level": sketch.level,
+        "sampled": sketch.sampled,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_arrays(path, arrays, {**about, "format": TOGETHER, "n_tokens": str(sketch.counted)})
 
 
 def _link(there: Path, here: Path) -> None:
