@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ from desktop_scope.engine.devices import QUANTISED
 from desktop_scope.engine.families import Side
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.hooks import Edit, checked
+from desktop_scope.engine.linearising import linearised
 from desktop_scope.engine.memory import available
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import Attribution, Method, Question
@@ -39,6 +40,8 @@ from desktop_scope.engine.types import FeatureActs, Floats
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
+_STEPS = 5  # of ig, at the middle of equal parts of the way
+_TOKENS_AT_ONCE = 1024  # of ig: bounds the memory of its passes
 _KEPT_PER_TOKEN = 40  # times d_model numbers that a layer keeps for its backward pass, roughly
 
 
@@ -119,6 +122,15 @@ class Fork:
         flat[:n] = gradient[:, :n].sum(0)
         return flat
 
+    def unflat(self, x: torch.Tensor) -> torch.Tensor:
+        """[T, width] → [rows, pos, width]: the reverse of ``flat``, padded with 0."""
+        n, rows = len(self.text), self.rows
+        full = x.new_zeros(len(rows), max(map(len, rows)), x.shape[-1])
+        full[0, : len(rows[0])] = x[: len(rows[0])]
+        for row in range(1, len(rows)):
+            full[row, :n], full[row, n : len(rows[row])] = x[:n], x[len(rows[0]) :]
+        return full
+
     def place(self, token: int) -> tuple[int | None, int]:
         """Where a token stands: which row (None for every one), and its position there."""
         n, tail = len(self.text), len(self.answer) - 1
@@ -179,14 +191,101 @@ class Pass:
         ]
 
 
+class Reading:
+    """A text read once, and followed back from the difference of its answers.
+
+    Attributes:
+        kept: Activations of every token once.
+        masked: Tokens that no SAE encodes.
+        logprobs: Of both answers.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        saes: Sequence[Sae],
+        fork: Fork,
+        job: Job,
+        method: Method,
+        frozen_attention: bool,
+    ) -> None:
+        self.saes = saes
+        points = sorted({p for s in saes for p in (*s.weights.reads, *s.weights.writes)})
+        held = linearised(model.parts, frozen_attention) if method is Method.RELP else nullcontext()
+        with gradients_of(model):
+            job.progress(0, 3, "Reading the text")
+            with held:
+                forward = Pass(model, padded(fork.rows, model.device), points, job)
+            logprobs = fork.logprobs(model, forward.hidden)
+            difference = logprobs[0] - logprobs[1]
+            if not difference.isfinite():
+                raise ScopeError(
+                    "The model's probabilities are not finite here.",
+                    "Choose the number type float32, and switch off what is turned up.",
+                )
+            job.progress(1, 3, "Following it back")
+            found = [] if method is Method.IG else forward.gradients(difference, *points)
+        answer, instead = logprobs.tolist()
+        self.logprobs: tuple[float, float] = answer, instead
+        self._gradients = {p: fork.summed(g) for p, g in zip(points, found, strict=False)}
+        self.kept = Activations(forward.hidden[0], fork.flat(forward.hidden.detach()))
+        self.kept.at = {point: fork.flat(y.detach()) for point, y in forward.at.items()}
+        self.masked = mask_of(saes, self.kept)
+
+    def gradients_at(self, points: Sequence[HookPoint]) -> torch.Tensor:
+        """∂m of every token's activations, side by side."""
+        first = self._gradients[points[0]].device
+        return torch.cat([self._gradients[point].to(first) for point in points], dim=-1)
+
+
+def integrated(
+    model: LanguageModel, sae: Sae, fork: Fork, active: torch.Tensor, job: Job
+) -> torch.Tensor:
+    """The mean of ∂m/∂y while what an SAE's features write comes on, [T, d_out].
+
+    Args:
+        active: What they write, [T, d_out].
+    """
+    ids, writes = padded(fork.rows, model.device), sae.weights.writes
+    each = torch.tensor_split(active, len(writes), -1)
+    missing = {point: fork.unflat(part) for point, part in zip(writes, each, strict=True)}
+    total = active.new_zeros(len(writes), len(active), active.shape[-1] // len(writes))
+    for alphas in np.array_split((np.arange(_STEPS) + 0.5) / _STEPS, _runs(ids.numel())):
+        off = torch.tensor(1 - alphas, device=model.device, dtype=torch.float32)[:, None, None]
+
+        def change(point: HookPoint, y: torch.Tensor, off: torch.Tensor = off) -> torch.Tensor:
+            part = missing[point].to(y.device)
+            scaled = (off.to(y.device)[:, None] * part).flatten(0, 1)
+            return y - scaled.to(y.dtype)
+
+        with torch.inference_mode(False), gradients_of(model):
+            forward = Pass(model, ids.repeat(len(alphas), 1), writes, job, change)
+            rows = torch.tensor_split(forward.hidden, len(alphas))
+            sides = torch.stack([fork.logprobs(model, row) for row in rows])
+            found = forward.gradients((sides[:, 0] - sides[:, 1]).sum(), *writes)
+        for n, gradient in enumerate(found):
+            for part in torch.tensor_split(gradient, len(alphas)):
+                total[n] += fork.summed(part).to(total.device)
+    return torch.cat(list(total), -1) / _STEPS
+
+
+def _runs(tokens: int) -> int:
+    """In how many passes the steps are made."""
+    return min(_STEPS, -(-tokens * _STEPS // _TOKENS_AT_ONCE))
+
+
 def attribute(
     model: LanguageModel,
     saes: Sequence[Sae],
     fork: Fork,
     job: Job,
     method: Method = Method.GRADIENT,
+    frozen_attention: bool = True,
 ) -> Attribution:
     """What every feature, error and bias contributes to ``log p(answer) − log p(instead)``.
+
+    Args:
+        frozen_attention: Whether ``relp`` holds the attention patterns as they are.
 
     Raises:
         ScopeError: No SAE can be explained, this model has no gradients, or too little memory.
@@ -200,32 +299,18 @@ def attribute(
             "Open SAEs of the residual stream, of attention or of MLPs first.",
         )
     _demand_memory(model, fork)
-    ids = padded(fork.rows, model.device)
-    points = sorted({p for s in slots for p in (*saes[s].weights.reads, *saes[s].weights.writes)})
-    with gradients_of(model):
-        job.progress(0, 3, "Reading the text")
-        forward = Pass(model, ids, points, job)
-        logprobs = fork.logprobs(model, forward.hidden)
-        difference = logprobs[0] - logprobs[1]
-        if not difference.isfinite():
-            raise ScopeError(
-                "The model's probabilities are not finite here.",
-                "Choose the number type float32, and switch off what is turned up.",
-            )
-        job.progress(1, 3, "Following it back")
-        gradients = dict(zip(points, forward.gradients(difference, *points), strict=True))
-        likelihoods = logprobs.detach().tolist()
+    read = Reading(model, [saes[s] for s in slots], fork, job, method, frozen_attention)
+    parts = []
     with torch.inference_mode():
-        kept = Activations(forward.hidden[0], fork.flat(forward.hidden.detach()))
-        kept.at = {point: fork.flat(y.detach()) for point, y in forward.at.items()}
-        flat = {point: fork.summed(g) for point, g in gradients.items()}
-        masked = mask_of([saes[s] for s in slots], kept)
-        parts = []
-        for n, slot in enumerate(slots):
-            job.progress(n, len(slots), "Reading the features")
-            sae = saes[slot]
-            acts = sae.encode(kept.read_by(sae).to(sae.device), own_mask(sae, masked))
-            g, y = (_side_by_side(at, sae.weights.writes) for at in (flat, kept.at))
+        for n, sae in enumerate(read.saes):
+            job.progress(n, len(slots), "Weighing the features")
+            kept, writes = read.kept, sae.weights.writes
+            acts = sae.encode(kept.read_by(sae).to(sae.device), own_mask(sae, read.masked))
+            if method is Method.IG:
+                g = integrated(model, sae, fork, sae.active(acts, kept.read_by(sae)), job)
+            else:
+                g = read.gradients_at(writes)
+            y = kept.side_by_side(writes)
             parts.append((acts, *_split(sae, acts, kept.read_by(sae), y, g)))
     every_acts, effects, errors, biases = zip(*parts, strict=True)
     return Attribution(
@@ -234,7 +319,7 @@ def attribute(
         n_text=len(fork.text),
         answer=fork.answer,
         instead=fork.instead,
-        logprobs=(likelihoods[0], likelihoods[1]),
+        logprobs=read.logprobs,
         method=method,
         slots=tuple(slots),
         acts=every_acts,
@@ -274,11 +359,6 @@ def _explainable(model: LanguageModel, sae: Sae) -> bool:
     if len(writes) > 1 and any(point.site in streams for point in writes):
         return False  # a crosscoder: a later layer's stream holds what an earlier one's had
     return all(model.parts.tap(point).side is not Side.NORMALIZED for point in writes)
-
-
-def _side_by_side(at: dict[HookPoint, torch.Tensor], points: Sequence[HookPoint]) -> torch.Tensor:
-    first = at[points[0]]
-    return torch.cat([at[point].to(first.device) for point in points], dim=-1)
 
 
 def _demand_memory(model: LanguageModel, fork: Fork) -> None:

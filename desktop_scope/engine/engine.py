@@ -119,8 +119,8 @@ class Engine:
     def explain(self, request: ExplainAnswer, job: Job) -> Explanation:
         """Why one answer rather than another."""
         fork = Fork.of(self.model, request.question)
-        found = attribute(self.model, self.saes, fork, job, request.method)
-        return Explanation(request.question, found)
+        how = request.method, request.frozen_attention
+        return Explanation(request.question, attribute(self.model, self.saes, fork, job, *how))
 
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""

@@ -55,11 +55,19 @@ def checked(
 
 def normalized(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """What a norm computes before its gain, in float32: x over its RMS; LayerNorms centre first."""
+    return centred(norm, x) * inverse_scale(norm, x)
+
+
+def centred(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What a norm scales, in float32."""
     x = x.float()
-    if "LayerNorm" in type(norm).__name__:
-        x = x - x.mean(-1, keepdim=True)
+    return x - x.mean(-1, keepdim=True) if "LayerNorm" in type(norm).__name__ else x
+
+
+def inverse_scale(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """By what a norm multiplies each token, [..., 1]."""
     eps = getattr(norm, "eps", getattr(norm, "variance_epsilon", _EPS))
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+    return torch.rsqrt(centred(norm, x).square().mean(-1, keepdim=True) + eps)
 
 
 def _attach(tap: Tap, edit: Edit, point: HookPoint) -> RemovableHandle:

@@ -49,6 +49,7 @@ class ExplainAnswer(Request):
 
     question: Question
     method: Method = Method.GRADIENT
+    frozen_attention: bool = True  # of relp
 
 
 class Cause(NamedTuple):

@@ -318,6 +318,10 @@ class Sae:
         Returns:
             The reconstruction of what is written, [T, d_out] float32 on x's device.
         """
+        return self.active(acts, x) + self.silent(x)
+
+    def active(self, acts: FeatureActs, x: torch.Tensor) -> torch.Tensor:
+        """What the features alone write, [T, d_out]; arguments as for ``decode``."""
         index, place = np.unique(acts.indices, return_inverse=True)
         rows = self.decoder_rows(index).to(x.device)
         if not len(index):
@@ -329,7 +333,7 @@ class Sae:
             mode="sum",
             per_sample_weights=torch.from_numpy(acts.values.copy()).to(x.device),
         )
-        return y * self.scale(x) + self.silent(x)
+        return y * self.scale(x)
 
     def scale(self, x: torch.Tensor) -> torch.Tensor:
         """What the input's normalisation multiplies the decoder's rows by: [T, 1] or []."""
