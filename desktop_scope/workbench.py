@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from desktop_scope.engine.devices import import_torch
-from desktop_scope.engine.questions import ExplainAnswer
+from desktop_scope.engine.questions import ExplainAnswer, VerifyCauses
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
@@ -86,6 +86,7 @@ class Workbench:
             ContrastTexts: lambda request, job: contrast_texts(
                 self.engine, request.a, request.b, job
             ),
+            VerifyCauses: lambda request, job: self.engine.verify(request, job),
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),

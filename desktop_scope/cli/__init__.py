@@ -23,12 +23,13 @@ from desktop_scope.cli import (
     search,
     steer,
     trace,
+    why,
     window,
 )
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 
-VERBS = (demo, listing, sae, index, trace, feature, search, steer, screenshot, bench)
+VERBS = (demo, listing, sae, index, trace, feature, search, steer, why, screenshot, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

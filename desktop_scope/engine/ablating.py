@@ -7,7 +7,7 @@ attention mask; it is never read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,10 @@ class Run:
     interventions: tuple[Intervention, ...] = ()
     tokens: tuple[int, ...] | None = None
 
+    def continued(self, answer: tuple[int, ...]) -> Run:
+        """The text with all of an answer but its last token, which nothing follows."""
+        return replace(self, ids=(*self.ids, *answer[:-1]))
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -47,10 +51,6 @@ class Choice:
     run: Run
     answer: tuple[int, ...]
     instead: tuple[int, ...]
-
-    def continued(self, answer: tuple[int, ...]) -> Run:
-        """The text with all of an answer but its last token, which nothing follows."""
-        return Run((*self.run.ids, *answer[:-1]), self.run.interventions, self.run.tokens)
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -126,27 +126,39 @@ def _in_rows(parts: Sequence[tuple[list[int], Edit]], chosen: torch.Tensor | Non
 def score(
     model: LanguageModel, saes: Sequence[Sae], choices: Sequence[Choice], job: Job, words: str
 ) -> Floats:
-    """log p of both answers of every choice, nats: [choices, 2].
+    """log p of both answers of every choice, nats: [choices, 2]."""
+    asked = [(c.run, answer) for c in choices for answer in (c.answer, c.instead)]
+    return likelihoods(model, saes, asked, job, words).reshape(-1, 2)
 
-    An answer of several tokens is as likely as all of them one after another. Where the answers
-    part at their last token, one pass of the text serves both.
+
+def likelihoods(
+    model: LanguageModel,
+    saes: Sequence[Sae],
+    asked: Sequence[tuple[Run, tuple[int, ...]]],
+    job: Job,
+    words: str,
+) -> Floats:
+    """log p of an answer after a text, nats, for each of them.
+
+    An answer of several tokens is as likely as all of them one after another. Where answers to a
+    text part at their last token, one pass serves all.
     """
-    wanted: dict[Run, list[tuple[int, int]]] = {}  # by text to run: which answers it is for
-    for n, choice in enumerate(choices):
-        for side, answer in enumerate((choice.answer, choice.instead)):
-            wanted.setdefault(choice.continued(answer), []).append((n, side))
+    wanted: dict[Run, list[int]] = {}  # by text to run: what it answers
+    for n, (run, answer) in enumerate(asked):
+        wanted.setdefault(run.continued(answer), []).append(n)
     runs = list(wanted)
-    found = np.zeros((len(choices), 2), np.float32)
+    found = np.zeros(len(asked), np.float32)
     done = 0
     with torch.inference_mode():
         for batch in batches([len(run.ids) for run in runs]):
             job.progress(done, len(runs), words)
             hidden = run_batch(model, saes, [runs[n] for n in batch], job)
             for row, n in zip(hidden, batch, strict=True):
-                start = len(choices[wanted[runs[n]][0][0]].run.ids) - 1
+                start = min(len(asked[which][0].ids) for which in wanted[runs[n]]) - 1
                 after = model.logits(row[start : len(runs[n].ids)]).log_softmax(-1).cpu()
-                for which, side in wanted[runs[n]]:
-                    answer = (choices[which].answer, choices[which].instead)[side]
-                    found[which, side] = float(after[range(len(answer)), list(answer)].sum())
+                for which in wanted[runs[n]]:
+                    run, answer = asked[which]
+                    places = range(len(run.ids) - 1 - start, len(runs[n].ids) - start)
+                    found[which] = float(after[places, list(answer)].sum())
             done += len(batch)
     return found

@@ -18,7 +18,7 @@ from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.questions import ExplainAnswer, Explanation
+from desktop_scope.engine.questions import ExplainAnswer, Explanation, Verification, VerifyCauses
 from desktop_scope.engine.reading import TextReader
 from desktop_scope.engine.recorded import Recordings
 from desktop_scope.engine.requests import (
@@ -42,6 +42,7 @@ from desktop_scope.engine.types import (
     TextActs,
     Trace,
 )
+from desktop_scope.engine.verifying import verify_causes
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 
@@ -121,6 +122,10 @@ class Engine:
         fork = Fork.of(self.model, request.question)
         how = request.method, request.frozen_attention
         return Explanation(request.question, attribute(self.model, self.saes, fork, job, *how))
+
+    def verify(self, request: VerifyCauses, job: Job) -> Verification:
+        """Whether switching features off does what was said."""
+        return verify_causes(self.model, self.saes, request.question, request.causes, job)
 
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""

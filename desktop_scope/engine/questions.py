@@ -65,6 +65,66 @@ class Cause(NamedTuple):
     effect: float
 
 
+@dataclass(frozen=True)
+class VerifyCauses(Request):
+    """Really switch features off where they were found, one at a time and together."""
+
+    kind = "verify"
+    replaces = frozenset({"verify"})
+    worker = "engine"
+
+    question: Question
+    causes: tuple[Cause, ...]
+
+
+MIN_POINTS = 5  # that make a correlation
+
+
+def pearson(a: Floats, b: Floats) -> float:
+    """Correlation; nan of fewer points than make one, or where nothing varies."""
+    if len(a) < MIN_POINTS or a.std() == 0 or b.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """What switching features off really did to m.
+
+    Attributes:
+        causes: N features at tokens.
+        measured: [N] by how much m fell when one of them was off.
+        together: By how much it fell when all were.
+    """
+
+    question: Question
+    causes: tuple[Cause, ...]
+    measured: Floats
+    together: float
+
+    def __post_init__(self) -> None:
+        lock(self)
+
+    @property
+    def predicted(self) -> Floats:
+        """[N]."""
+        return np.array([cause.effect for cause in self.causes], np.float32)
+
+    @property
+    def pearson(self) -> float:
+        """Of what was predicted and what was measured."""
+        return pearson(self.predicted, self.measured)
+
+    def by_slot(self) -> dict[int, float]:
+        """The correlation among the features of each SAE that has enough of them."""
+        slots = np.array([cause.feature.sae for cause in self.causes])
+        found = {
+            int(slot): pearson(self.predicted[slots == slot], self.measured[slots == slot])
+            for slot in np.unique(slots)
+        }
+        return {slot: value for slot, value in found.items() if not np.isnan(value)}
+
+
 @dataclass(frozen=True, eq=False)
 class Attribution:
     """What everything that the SAEs see contributes to m.

@@ -1,0 +1,58 @@
+"""Really switching off what is said to matter: each feature at its token, and all of them.
+
+What is measured is how far ``m = log p(answer) − log p(instead)`` falls. The SAE's error is kept,
+and later layers are computed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from desktop_scope.engine.ablating import Run, likelihoods
+from desktop_scope.engine.attribution import Fork
+from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.questions import Cause, Question, Verification
+from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.types import Intervention, Mode, Positions
+from desktop_scope.engine.worker import Job
+
+
+def verify_causes(
+    model: LanguageModel,
+    saes: Sequence[Sae],
+    question: Question,
+    causes: Sequence[Cause],
+    job: Job,
+) -> Verification:
+    """Measure the effect of each cause, and of all at once; in batches.
+
+    Raises:
+        ScopeError: There is no such feature, or it cannot be switched off.
+        Cancelled: The job was.
+    """
+    fork = Fork.of(model, question)
+    tried = [(), *((cause,) for cause in causes), tuple(causes)]
+    asked = [
+        (Run(fork.text, _off(fork, some, row)), answer)
+        for some in tried
+        for row, answer in enumerate((fork.answer, fork.instead))
+    ]
+    sides = likelihoods(model, saes, asked, job, "Switching features off").reshape(-1, 2)
+    m = sides[:, 0] - sides[:, 1]
+    fallen = (m[0] - m[1:]).astype(np.float32)
+    return Verification(question, tuple(causes), fallen[:-1], float(fallen[-1]))
+
+
+def _off(fork: Fork, causes: Sequence[Cause], row: int) -> tuple[Intervention, ...]:
+    """What is switched off in the text with one of the answers: 0 the answer, 1 the other."""
+    tokens: dict[object, list[int]] = {}
+    for cause in causes:
+        where, position = fork.place(cause.token)
+        if where in (None, row):
+            tokens.setdefault(cause.feature, []).append(position)
+    return tuple(
+        Intervention(feature, mode=Mode.ABLATE, positions=Positions(tokens=tuple(places)))
+        for feature, places in tokens.items()
+    )
