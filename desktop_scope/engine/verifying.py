@@ -15,7 +15,7 @@ from desktop_scope.engine.attribution import Fork
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import Cause, Question, Verification
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Intervention, Mode, Positions
+from desktop_scope.engine.types import FeatureId, Intervention, Mode, Positions
 from desktop_scope.engine.worker import Job
 
 
@@ -47,7 +47,7 @@ def verify_causes(
 
 def _off(fork: Fork, causes: Sequence[Cause], row: int) -> tuple[Intervention, ...]:
     """What is switched off in the text with one of the answers: 0 the answer, 1 the other."""
-    tokens: dict[object, list[int]] = {}
+    tokens: dict[FeatureId, list[int]] = {}
     for cause in causes:
         where, position = fork.place(cause.token)
         if where in (None, row):
