@@ -52,6 +52,12 @@ class User:
     def state(self) -> AppState:
         return self.store.state
 
+    def leave(self) -> None:
+        """Close the window for good: closures hold it, and it would be dressed with later ones."""
+        self.window.close()
+        assert self.store.close()
+        self.window.deleteLater()
+
     def until(self, ready: Callable[[AppState], bool], timeout: int = 60_000) -> AppState:
         """Wait until the state is as wished."""
         self._qtbot.waitUntil(lambda: ready(self.state), timeout=timeout)
@@ -85,8 +91,7 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Handle], User]]:
 
     yield open_one
     for user in users:
-        user.window.close()
-        assert user.store.close()
+        user.leave()
 
 
 @pytest.fixture

@@ -79,8 +79,7 @@ def open_on(hub: Path, qtbot: QtBot) -> Iterator[Open]:
 
     yield open_one
     for user in users:
-        user.window.close()
-        assert user.store.close()
+        user.leave()
 
 
 def quiet(state: AppState) -> bool:
