@@ -15,6 +15,7 @@ from desktop_scope.engine.requests import (
     ProbeFeature,
     RecordTrace,
     Request,
+    ScoreLevers,
     TracePrompt,
     Workspace,
 )
@@ -28,7 +29,9 @@ from desktop_scope.evidence.requests import (
     OpenCatalogue,
     RankFeatures,
     ReadCard,
+    ReadInsight,
     ReadLens,
+    Wander,
 )
 from desktop_scope.evidence.types import Opened
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
@@ -90,6 +93,11 @@ class Workbench:
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             RankFeatures: lambda request, job: self.catalogue.rank(request),
+            ReadInsight: lambda request, job: self.catalogue.discovery.insight(request.feature),
+            Wander: lambda request, job: self.catalogue.discovery.wander(request),
+            ScoreLevers: lambda request, job: self.catalogue.discovery.score_levers(
+                request.slot, job
+            ),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
             MarkFeatures: self._mark,
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
@@ -17,6 +19,7 @@ from desktop_scope.engine.doctor import Doctor
 from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
+from desktop_scope.engine.levers import LeverMeter, LeverScores
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import ExplainAnswer, Explanation, Verification, VerifyCauses
 from desktop_scope.engine.reading import TextReader
@@ -68,6 +71,7 @@ class Engine:
         self.infos = infos_of([sae.weights for sae in self.saes])
         self.lens = Lens(model)
         self._meter = DamageMeter(model, self.saes)
+        self._levers = LeverMeter(model, self.lens)
         self._recordings = Recordings(model, self.saes)
         self._reader = TextReader(model, self.saes)
         self._last: tuple[Trace, torch.Tensor] | None = None
@@ -126,6 +130,12 @@ class Engine:
     def verify(self, request: VerifyCauses, job: Job) -> Verification:
         """Whether switching features off does what was said."""
         return verify_causes(self.model, self.saes, request.question, request.causes, job)
+
+    def levers(
+        self, slot: int, index: NDArray[np.int64], median_norm: float, job: Job
+    ) -> LeverScores:
+        """Whether some features of one SAE promote what they should."""
+        return self._levers.measure(self.saes[slot], index, median_norm, job)
 
     def probe(self, request: ProbeFeature, job: Job) -> Probe:
         """One feature on raw text."""

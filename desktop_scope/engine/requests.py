@@ -216,3 +216,20 @@ class CheckSae(Request):
 
     slot: int
     workspace: Workspace
+
+
+@dataclass(frozen=True)
+class ScoreLevers(Request):
+    """Score some more features of one of the open SAEs as levers.
+
+    Attributes:
+        known: So many have been scored.
+    """
+
+    kind = "levers"
+    replaces = frozenset({"levers"})
+    worker = "engine"
+    patient = True
+
+    slot: int
+    known: int

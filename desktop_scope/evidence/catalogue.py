@@ -19,6 +19,7 @@ from desktop_scope.engine.sae import sae_of
 from desktop_scope.engine.types import Bools, FeatureId, Floats, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.discovery import MERITS, Discovery
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import LabelBook, word_query
 from desktop_scope.evidence.marks.keys import described, mark_key
@@ -78,6 +79,7 @@ class Catalogue:
         self._books = books
         self._notes = (*marks.notes, *notes, *(note for book, _ in books for note in book.notes))
         self._together = together or Together([None] * len(self._evidence))
+        self.discovery = Discovery(engine, self._evidence)
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._mates = lru_cache(_CARDS_KEPT)(self._together.mates)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
@@ -316,7 +318,11 @@ class Catalogue:
             index, density = index[keep], density[keep]
             if np.isnan(density).any():
                 density = np.where(np.isnan(density), _share_here(trace, slot, index), density)
-            scores.append(_SCORES[request.by](peak[keep], total[keep], density))
+            if request.by in MERITS:
+                merit = self.discovery.merit(slot, request.by)[index]
+                scores.append(np.nan_to_num(merit, nan=-np.inf))
+            else:
+                scores.append(_SCORES[request.by](peak[keep], total[keep], density))
             features.append(np.stack([np.full(len(index), slot), index], axis=1))
             tokens.append(at[keep])
         if not scores:

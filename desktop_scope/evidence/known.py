@@ -8,8 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from desktop_scope.engine.types import Bools, FeatureId, Floats, Health, Ints
+from desktop_scope.evidence.interest import Peaks
 from desktop_scope.evidence.labels import LabelBook
-from desktop_scope.evidence.store import N_BINS, EvidenceStore
+from desktop_scope.evidence.levers import LeverBook
+from desktop_scope.evidence.store import N_BINS, N_TOP, EvidenceStore
 from desktop_scope.evidence.types import Example, Label, Source, TopToken
 
 UNLABELLED = Label("no label yet", Source.NONE, "low")
@@ -54,6 +56,18 @@ class SaeEvidence(Protocol):
 
     def examples(self, index: int) -> tuple[Example, ...]:
         """Stretches of text in which it fires."""
+
+    def peaks(self) -> Peaks | None:
+        """On which tokens the features are strongest; None where there are no examples."""
+
+    def label_texts(self) -> tuple[str, ...]:
+        """What the labels say, [N]; empty where there are none."""
+
+    def kinds(self) -> tuple[str, ...]:
+        """What kind of label the features have, [N]; empty texts where they have none."""
+
+    def levers(self) -> LeverBook | None:
+        """What was shipped of the features as levers; None if nothing was."""
 
 
 class Unjudged:
@@ -105,6 +119,23 @@ class PackEvidence(Unjudged):
         """The strongest, then some of the mid-range."""
         return self._store.examples(FeatureId(self._layer, index))
 
+    def peaks(self) -> Peaks:
+        """On which tokens the features are strongest."""
+        tokens = self._store.peak_tokens(self._layer)
+        return Peaks(tokens, N_TOP, self._store.token_counts)
+
+    def label_texts(self) -> tuple[str, ...]:
+        """What the labels say, [N]."""
+        return self._book.texts(self._layer)
+
+    def kinds(self) -> tuple[str, ...]:
+        """What kind of label the features have, [N]."""
+        return self._book.kinds(self._layer)
+
+    def levers(self) -> LeverBook | None:
+        """What was shipped of the features as levers; None if nothing was."""
+        return LeverBook.shipped(self._store.pack, self._layer, len(self.density))
+
 
 class Unlabelled(Unjudged):
     """Evidence about features that nobody has named.
@@ -119,6 +150,17 @@ class Unlabelled(Unjudged):
     def label(self, index: int) -> Label:
         """There is none."""
         return UNLABELLED
+
+    def label_texts(self) -> tuple[str, ...]:
+        """There are none."""
+        return ()
+
+    def kinds(self) -> tuple[str, ...]:
+        """None has a label."""
+        return ("",) * len(self.dull)
+
+    def levers(self) -> None:
+        """None were shipped."""
 
     def matching(self, words: str) -> Bools:
         """None has a label to match."""
@@ -169,6 +211,9 @@ class SampleEvidence(Unlabelled):
     def examples(self, index: int) -> tuple[Example, ...]:
         """None."""
         return ()
+
+    def peaks(self) -> None:
+        """There are no examples."""
 
 
 def _filled(max_active: Floats) -> Floats:

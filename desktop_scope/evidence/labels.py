@@ -128,6 +128,15 @@ class LabelBook:
             self._texts[layer] = tuple(text for (text,) in rows)
         return self._texts[layer]
 
+    def kinds(self, layer: int) -> tuple[str, ...]:
+        """The label kinds of a layer, by feature index."""
+        first = self._number(FeatureId(layer, 0))
+        rows = self._database.execute(
+            "SELECT kind FROM labels WHERE feature >= ? AND feature < ? ORDER BY feature",
+            (first, first + self._n_features),
+        )
+        return tuple(kind for (kind,) in rows)
+
     def search(
         self,
         query: str,

@@ -20,6 +20,7 @@ from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import Floats, Ints, ModelInfo
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.interest import Peaks
 from desktop_scope.evidence.known import Unlabelled
 from desktop_scope.evidence.store import N_BINS, N_TOP, WINDOW, WINDOW_LEFT
 from desktop_scope.evidence.types import Example, TopToken
@@ -147,6 +148,16 @@ class OwnEvidence(Unlabelled):
             self._example(int(positions[k]), float(values[k]), windows[k], k)
             for k in np.flatnonzero(values > 0).tolist()
         )
+
+    def peaks(self) -> Peaks:
+        """On which tokens the features are strongest."""
+        positions = self._file.get_tensor("example_position")
+        values = self._file.get_tensor("example_value")
+        tokens = self._tokens[:]
+        if (positions < 0).any() or (positions >= len(tokens)).any():
+            raise self._damaged("it has impossible examples")
+        found = np.where(values > 0, tokens[positions].astype(np.int32), -1).astype(np.int32)
+        return Peaks(found, N_TOP, np.bincount(tokens, minlength=len(self._texts)))
 
     def _example(self, position: int, value: float, window: Floats, k: int) -> Example:
         row = int(np.searchsorted(self._row_start, position, side="right"))

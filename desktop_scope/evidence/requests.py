@@ -15,6 +15,8 @@ class RankBy(StrEnum):
     MAXIMUM = "maximum"  # the strongest single token
     TOTAL = "total"  # summed over tokens
     RARITY = "rarity"  # strongest token × log(1 / density), varied over the tokens of a text
+    INTEREST = "interest"  # many rare words of one meaning; see ``evidence.interest``
+    LEVER = "lever"  # how much likelier it makes what it promotes; see ``engine.levers``
 
 
 class Scope(StrEnum):
@@ -96,3 +98,30 @@ class ReadLens(Request):
 
     trace: Trace
     token: int
+
+
+@dataclass(frozen=True)
+class ReadInsight(Request):
+    """Whether a feature is a lever, and how much there may be to see in it."""
+
+    kind = "insight"
+    replaces = frozenset({"insight"})
+
+    feature: FeatureId
+    revision: int = 0  # of what is known about the features
+
+
+@dataclass(frozen=True)
+class Wander(Request):
+    """Some interesting feature, another one at every turn.
+
+    Attributes:
+        turn: How often one was asked for.
+        seen: Features that were shown lately.
+    """
+
+    kind = "wander"
+    replaces = frozenset({"wander"})
+
+    turn: int
+    seen: tuple[FeatureId, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,21 @@ class EvidenceStore:
         ):
             raise self._damaged(layer)
         return arrays
+
+    def peak_tokens(self, layer: int) -> Ints:
+        """The token at the peak of every example of a layer, [N, 16]; −1 where there is none."""
+        positions = self._files[layer].get_tensor("example_position")
+        values = self._files[layer].get_tensor("example_value")
+        flat = self.corpus.tokens.reshape(-1)
+        if not np.isfinite(values).all() or positions.min() < 0 or positions.max() >= len(flat):
+            raise self._damaged(layer)
+        return np.where(values > 0, flat[positions].astype(np.int32), -1).astype(np.int32)
+
+    @cached_property
+    def token_counts(self) -> NDArray[np.int64]:
+        """How often each token stands in the corpus, [vocabulary]."""
+        tokens = self.corpus.tokens
+        return np.bincount(tokens[tokens != PADDING], minlength=self.vocab_size)
 
     def _example(self, position: int, value: np.float32, window: Floats, k: int) -> Example:
         row, column = divmod(position, self.corpus.tokens.shape[1])

@@ -157,6 +157,71 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Lever:
+    """What turning a feature up does to the next token; see ``engine.levers``.
+
+    Attributes:
+        push: Length of what was added, as a share of the stream's median length.
+        output_score: How surely a token that it should promote comes out on top, 0…1.
+        promoted_logratio: Log of how many times likelier the promoted tokens became.
+        kl: How far the next token's probabilities moved, nats.
+        below: Share of its layer's measured features with a smaller promoted_logratio.
+        n_known: So many of them have been measured.
+        n_features: So many there are.
+    """
+
+    push: float
+    output_score: float
+    promoted_logratio: float
+    kl: float
+    below: float
+    n_known: int
+    n_features: int
+
+
+@dataclass(frozen=True)
+class Interest:
+    """How much there may be to see in a feature, and why; see ``evidence.interest``.
+
+    Attributes:
+        score: 0…1, the product of the others.
+        distinct: Different words on which it fires among its examples.
+        variety: What that counts.
+        kinship: How alike in meaning they are, 0…1, the weak ones among the strong.
+        rarity: How rare they are, 0…1: 0 for words that stand in every sentence.
+        density: Whether it fires neither nearly never nor nearly everywhere, 0…1.
+        kind: What its label's kind counts: a topic more than one word, markup nothing.
+    """
+
+    score: float
+    distinct: int
+    variety: float
+    kinship: float
+    rarity: float
+    density: float
+    kind: float
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What is known of one feature beyond its evidence; None where it cannot be told."""
+
+    feature: FeatureId
+    lever: Lever | None
+    interest: Interest | None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A feature and what it is called."""
+
+    feature: FeatureId
+    name: str
+    label: Label
+    cosine: float = math.nan  # to the feature that was asked about
+
+
+@dataclass(frozen=True)
 class FeatureRow:
     """One feature of a text, for a table."""
 

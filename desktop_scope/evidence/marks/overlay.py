@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from desktop_scope.engine.types import Bools, Floats, Ints
+from desktop_scope.evidence.interest import Peaks
 from desktop_scope.evidence.known import SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import word_query
+from desktop_scope.evidence.levers import LeverBook
 from desktop_scope.evidence.marks.store import MarkStore
 from desktop_scope.evidence.marks.types import STARS, Kind
 from desktop_scope.evidence.types import Example, FeatureMarks, Label, TopToken
@@ -121,3 +123,22 @@ class MarkedEvidence:
     def examples(self, index: int) -> tuple[Example, ...]:
         """Stretches of text in which it fires."""
         return self._base.examples(index)
+
+    def peaks(self) -> Peaks | None:
+        """On which tokens the features are strongest; None where there are no examples."""
+        return self._base.peaks()
+
+    def label_texts(self) -> tuple[str, ...]:
+        """What the labels say that are shown, [N]; empty where there are none."""
+        texts = list(self._base.label_texts())
+        for index in np.flatnonzero(self._labelled).tolist() if texts else ():
+            texts[index] = self.label(index).text
+        return tuple(texts)
+
+    def kinds(self) -> tuple[str, ...]:
+        """What kind of shipped label the features have, [N]; empty texts where they have none."""
+        return self._base.kinds()
+
+    def levers(self) -> LeverBook | None:
+        """What was shipped of the features as levers."""
+        return self._base.levers()
