@@ -2,7 +2,8 @@
 
     interest = variety · kinship · rarity · density · kind, each 0…1
 
-- variety: distinct words at the peaks of the examples; 2 or fewer count 0, 8 or more 1.
+- variety: the effective number of words at the peaks of the examples, exp(entropy): five examples
+  on “take” and one on “hold” are 1.6. 1.5 counts 0, 6 or more 1.
 - kinship: mean cosine of the model's own (centred) token vectors between distinct peak words; the
   smaller one of all examples and of the mid-range ones against the strongest, so that a feature
   that means something else when weak does not pass. 0.08 counts 0 (chance), 0.40 counts 1.
@@ -30,7 +31,7 @@ KINDS = {
 }  # fmt: skip
 _NO_LABEL = 0.5
 _AT_ONCE = 512  # features: bounds [features, examples, width]
-_FEWEST, _MOST_DISTINCT = 2, 8
+_FEWEST, _MOST = 1.5, 6.0
 _CHANCE, _KIN = 0.08, 0.40
 _COMMON, _RARE = 2.6, 3.6
 _SHORTEST = 3  # letters of a word
@@ -124,18 +125,30 @@ def interests(peaks: Peaks, words: Words, density: Floats, kinds: tuple[str, ...
     rare = (words.surprise(peaks.counts)[tokens] * there).sum(axis=1) / n_there
     whole = (words.wordish[tokens] & there).sum(axis=1) / n_there
     log = np.log10(np.nan_to_num(density, nan=1e-3).clip(1e-9))
-    variety = ((distinct - _FEWEST) / (_MOST_DISTINCT - _FEWEST)).clip(0, 1)
+    variety = ((_effective(word) - _FEWEST) / (_MOST - _FEWEST)).clip(0, 1)
     rarity = ((rare - _COMMON) / (_RARE - _COMMON)).clip(0, 1) * whole
     band = (log + 5).clip(0, 1) * ((-1.7 - log) / 0.8).clip(0, 1)
     kind = np.array([KINDS.get(kind, _NO_LABEL) for kind in kinds], np.float32)
     kinship = np.zeros(len(tokens), np.float32)
     worth = np.flatnonzero(variety * rarity * band * kind)
+    if len(tokens) <= _AT_ONCE:  # all that is known of a few
+        worth = np.arange(len(tokens))
     for begin in range(0, len(worth), _AT_ONCE):
         part = worth[begin : begin + _AT_ONCE]
         kinship[part] = _kinship(words, tokens[part], word[part], first[part], peaks.n_top)
     kinship = ((kinship - _CHANCE) / (_KIN - _CHANCE)).clip(0, 1)
     parts = (variety, kinship, rarity, band, kind)
     return Interests(distinct.astype(np.int32), *(part.astype(np.float32) for part in parts))
+
+
+def _effective(word: NDArray[np.int64]) -> Floats:
+    """exp(entropy) of every row's words, [n]; 1 if all are the same."""
+    there = word >= 0
+    n = np.maximum(there.sum(axis=1), 1)
+    same = ((word[:, :, None] == word[:, None, :]) & there[:, :, None]).sum(axis=2)
+    bits = np.where(there, np.log(np.maximum(same, 1) / n[:, None]), 0.0)
+    effective: Floats = np.exp(-bits.sum(axis=1) / n)
+    return effective
 
 
 def _first(word: NDArray[np.int64]) -> Bools:

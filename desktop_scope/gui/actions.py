@@ -43,7 +43,12 @@ def stop(state: AppState) -> AppState:
         return answer and replace(answer, finished=True)
 
     return replace(
-        state, asked=False, given=(), answer=ended(state.answer), steered=ended(state.steered)
+        state,
+        asked=False,
+        given=(),
+        answer=ended(state.answer),
+        steered=ended(state.steered),
+        discovery=replace(state.discovery, scoring=None),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QAbstractButton, QComboBox
 
-from desktop_scope.gui import actions
+from desktop_scope.gui import actions, discovery_actions
 from desktop_scope.gui.choices import DEVICES, DTYPES
 from desktop_scope.gui.state import AppState
 
@@ -114,6 +114,10 @@ def _has_card(state: AppState) -> bool:
     return state.card is not None
 
 
+def _has_list(state: AppState) -> bool:
+    return state.ranking is not None and bool(state.ranking.rows)
+
+
 def _can_answer(state: AppState) -> bool:
     return state.model is not None and bool(state.prompt.text.strip())
 
@@ -146,6 +150,16 @@ COMMANDS: tuple[Command, ...] = (
             lambda state: bool(state.back)),
     Command("feature.forward", "F&eature", "&Forward", "Alt+Right", _act(actions.go_forward),
             lambda state: bool(state.forward)),
+    Command("feature.surprise", "F&eature", "Su&rprise me", "Ctrl+J",
+            _act(discovery_actions.surprise), lambda state: state.opened is not None),
+    Command("feature.up", "F&eature", "Pre&vious in the list", "Alt+Up",
+            lambda window: window.store.act(discovery_actions.step_list, -1), _has_list),
+    Command("feature.down", "F&eature", "&Next in the list", "Alt+Down",
+            lambda window: window.store.act(discovery_actions.step_list, 1), _has_list),
+    Command("feature.lower", "F&eature", "Previous &by number", "Alt+PgUp",
+            lambda window: window.store.act(discovery_actions.step_index, -1), _has_card),
+    Command("feature.higher", "F&eature", "Next b&y number", "Alt+PgDown",
+            lambda window: window.store.act(discovery_actions.step_index, 1), _has_card),
     *(
         Command(f"feature.pin{slot + 1}", "F&eature", f"Pinned feature &{slot + 1}",
                 str(slot + 1), _go_to_pin(slot),

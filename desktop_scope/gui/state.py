@@ -29,6 +29,7 @@ from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
 from desktop_scope.gui.states.chat import ChatState
 from desktop_scope.gui.states.dials import Dial
+from desktop_scope.gui.states.discovery import DiscoveryState
 from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.gui.states.recipes import RecipesState
 from desktop_scope.gui.states.steering import SteeringState
@@ -146,6 +147,7 @@ class AppState:
     given: tuple[Path, ...] = ()  # dropped or chosen, to be identified
     gifts: int = 0  # how often something was
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
+    discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)

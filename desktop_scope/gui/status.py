@@ -29,6 +29,8 @@ _WORDS = {
     "scan": "Looking through this machine’s folders",
     "check": "Checking an autoencoder",
     "record": "Making traces of this length fast",
+    "wander": "Looking for something interesting",
+    "levers": "Measuring levers",
 }
 _MEMORY_EVERY_S = 1.0
 _DOING_WIDTH = 220

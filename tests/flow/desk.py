@@ -18,6 +18,7 @@ from desktop_scope.engine.requests import (
     ProbeFeature,
     RecordTrace,
     Request,
+    ScoreLevers,
     TracePrompt,
     Workspace,
 )
@@ -42,9 +43,11 @@ from desktop_scope.evidence.requests import (
     OpenCatalogue,
     RankFeatures,
     ReadCard,
+    ReadInsight,
     ReadLens,
+    Wander,
 )
-from desktop_scope.evidence.types import Label, Opened, Ranking, Source
+from desktop_scope.evidence.types import Insight, Label, Opened, Ranking, Source
 from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
 from desktop_scope.experiments.recipes import DeleteRecipe, Offer, Origin, ReadRecipes, SaveRecipe
 from desktop_scope.gui import flow
@@ -129,6 +132,9 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),
     ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),
+    ReadInsight: lambda r: Insight(r.feature, None, None),
+    Wander: lambda r: FeatureId(0, r.turn % 8),
+    ScoreLevers: lambda r: min(r.known + 4, 8),
     FollowFeature: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace),
     ReadLens: lambda r: (LensRow(0, (f"{r.token} of {r.trace.prompt.text}",), (1.0,)),),
     ReadRecipes: lambda r: (OFFER,),

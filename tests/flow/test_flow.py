@@ -25,6 +25,7 @@ from desktop_scope.evidence.requests import (
     OpenCatalogue,
     RankFeatures,
     ReadCard,
+    ReadInsight,
     ReadLens,
     Scope,
 )
@@ -142,7 +143,9 @@ def test_selecting_a_token_lists_its_features_where_one_tokens_features_are_list
 
 def test_selecting_a_feature_asks_for_its_card_and_its_path(desk):
     desk.act(actions.select, feature=DOG)
-    assert desk.last_plan.submit == (ReadCard(DOG), FollowFeature(desk.state.trace, DOG))
+    card, path, insight = desk.last_plan.submit
+    assert (card, path) == (ReadCard(DOG), FollowFeature(desk.state.trace, DOG))
+    assert insight == ReadInsight(DOG)
 
 
 def test_a_text_of_ones_own_is_tried_on_every_feature_selected(desk):

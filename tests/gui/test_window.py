@@ -32,7 +32,6 @@ from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.gui import actions, theme
 from desktop_scope.gui.commands import COMMANDS, shortcut_table
 from desktop_scope.gui.panels import PANELS
-from desktop_scope.gui.panels.card import as_text
 from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.feature_table import FeatureTable
@@ -240,7 +239,6 @@ def test_trying_a_text_of_ones_own(user: User, qtbot: QtBot) -> None:
     state = user.until(lambda s: s.probe is not None and s.probe.text == "a small dog")
     assert state.probe is not None
     assert state.probe.values[-1] > state.probe.values[:-1].max()
-    assert as_text(state.card).startswith(state.card.label.text)  # type: ignore[arg-type, union-attr]
 
 
 # ---- answering and steering

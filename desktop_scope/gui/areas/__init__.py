@@ -1,6 +1,14 @@
 """What the window computes, area by area. A new one is a file here and an entry in AREAS."""
 
-from desktop_scope.gui.areas import answering, library, marks, opening, reading, recipes
+from desktop_scope.gui.areas import (
+    answering,
+    discovering,
+    library,
+    marks,
+    opening,
+    reading,
+    recipes,
+)
 from desktop_scope.gui.areas.base import Area
 
 AREAS: tuple[Area, ...] = (
@@ -10,4 +18,5 @@ AREAS: tuple[Area, ...] = (
     recipes.AREA,
     library.AREA,
     marks.AREA,
+    discovering.AREA,
 )

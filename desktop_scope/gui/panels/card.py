@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Slot
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -16,28 +13,29 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_scope.engine.types import Health
+from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.store import BIN_EDGES
-from desktop_scope.evidence.types import Card, Source
+from desktop_scope.evidence.types import Card, Insight, Source
 from desktop_scope.gui import actions, theme
-from desktop_scope.gui.naming import title, with_number
+from desktop_scope.gui.card import text as card_text
+from desktop_scope.gui.card.levers import LeverBox
+from desktop_scope.gui.card.relations import Relations
+from desktop_scope.gui.card.sharing import ShareButton
+from desktop_scope.gui.card.walking import WalkButtons
+from desktop_scope.gui.naming import title
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
-from desktop_scope.gui.widgets.bar_list import BarList, PromotesList
+from desktop_scope.gui.widgets.bar_list import PromotesList
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.example_list import ExampleList
 from desktop_scope.gui.widgets.histogram import Histogram
-from desktop_scope.gui.widgets.painting import muted, number, percent
+from desktop_scope.gui.widgets.painting import muted
 from desktop_scope.gui.widgets.token_view import TokenView
 
 _TYPING_PAUSE_MS = 250
 _LATE = 2 / 3  # from this share of the layers on, a direct reading of a direction means something
-_SOURCES = {
-    Source.CURATED: "written by a person who read the examples",
-    Source.AUTOMATIC: "made automatically from the examples",
-}
 
 
 class CardPanel(Panel):
@@ -48,7 +46,20 @@ class CardPanel(Panel):
     column = "right"
     height = 54
     draws_on = frozenset(
-        {"card", "selection", "pins", "rack", "trace", "probe", "jobs", "saes", "opened", "health"}
+        {
+            "card",
+            "selection",
+            "pins",
+            "rack",
+            "trace",
+            "probe",
+            "jobs",
+            "saes",
+            "opened",
+            "health",
+            "discovery",
+            "ranking",
+        }
     )
 
     def __init__(self, store: Store) -> None:
@@ -65,8 +76,9 @@ class CardPanel(Panel):
         self._pin.clicked.connect(self._toggle_pin)
         self._steer = tool_button("Steer", "Put it into the steering rack (S)")
         self._steer.clicked.connect(self._add_dial)
-        self._copy = tool_button("Copy", "Copy the card as text")
-        self._copy.clicked.connect(self._copy_text)
+        self._share = ShareButton()
+        self._share.copied.connect(self._copied)
+        self._walk = WalkButtons(store)
         self._histogram = Histogram()
         self._histogram.setFixedHeight(92)
         self._promotes = PromotesList()
@@ -76,8 +88,9 @@ class CardPanel(Panel):
             "before the last third of the layers this says little."
         )
         self._examples = ExampleList()
-        self._neighbours = BarList("Similar features", clickable=True)
-        self._neighbours.row_clicked.connect(self._go_to)
+        self._lever = LeverBox(store)
+        self._relations = Relations()
+        self._relations.feature_chosen.connect(self._go_to)
         self._probe = QLineEdit(placeholderText="Try a text of your own on this feature")
         self._probe.setAccessibleName("Try a text of your own on this feature")
         self._pause = QTimer(self, singleShot=True, interval=_TYPING_PAUSE_MS)
@@ -92,31 +105,28 @@ class CardPanel(Panel):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.setSpacing(4)
-        head.addWidget(self._name, 1)
-        for button in (self._pin, self._steer, self._copy):
-            head.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        buttons.addWidget(self._walk)
+        buttons.addStretch(1)
+        for button in (self._pin, self._steer, self._share):
+            buttons.addWidget(button)
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(12, 8, 12, 12)
         column.setSpacing(8)
-        column.addLayout(head)
+        column.addLayout(buttons)
+        column.addWidget(self._name)
         column.addWidget(self._source)
         column.addWidget(self._facts)
+        column.addWidget(self._lever)
         column.addWidget(self._histogram)
         column.addWidget(self._examples)
         column.addWidget(self._probe)
         column.addWidget(self._probe_tokens)
         column.addWidget(self._promotes)
         column.addWidget(self._caution)
-        self._nearest = muted(QLabel("Similar features"))
-        self._nearest.setToolTip(
-            "Features of this layer and the ones beside it whose decoder rows point the same way\n"
-            "(cosine, at most 1)."
-        )
-        column.addWidget(self._nearest)
-        column.addWidget(self._neighbours)
+        column.addWidget(self._relations)
         column.addStretch(1)
         scroll = QScrollArea(widgetResizable=True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -148,12 +158,15 @@ class CardPanel(Panel):
             self._steer.setEnabled(all(dial.feature != card.feature for dial in state.rack))
         if fields & {"card", "probe"}:
             self._draw_probe(state, card)
+        if fields & {"discovery", "card", "saes"}:
+            self._lever.draw(state, card)
+        self._walk.draw(state)
         if fields & {"card", "saes"} and state.model is not None:
             layer = state.saes[card.feature.sae].layer
             early = layer < state.model.n_layers * _LATE
             self._caution.setVisible(early and bool(card.promotes))
         stale = card.feature != state.selection.feature
-        for widget in (self._histogram, self._promotes, self._examples, self._neighbours):
+        for widget in (self._histogram, self._promotes, self._examples, self._relations):
             widget.set_stale(stale)
 
     def _draw_card(self, state: AppState, card: Card) -> None:
@@ -163,8 +176,8 @@ class CardPanel(Panel):
         self._name.setText(
             name[:1].upper() + name[1:] if card.label.source is Source.NONE else name
         )
-        self._source.setText(_source(card))
-        self._facts.setText(_facts(card, state.health_of(card.feature.sae)))
+        self._source.setText(f"{card_text.where(card)}  ·  {card_text.source(card.label)}")
+        self._facts.setText(card_text.facts(card, state.health_of(card.feature.sae)))
         self._histogram.set_counts(card.histogram, BIN_EDGES)
         self._histogram.setVisible(bool(card.histogram.any()))
         self._promotes.set_rows(
@@ -175,13 +188,7 @@ class CardPanel(Panel):
         self._examples.set_examples(card.examples, card.max_active)
         self._examples.setFixedHeight(_height_of(self._examples))
         self._examples.setVisible(bool(card.examples))
-        for widget in (self._nearest, self._neighbours):
-            widget.setVisible(bool(card.neighbours))
-        self._neighbours.set_rows(
-            [(with_number(n.label, n.name), n.cosine) for n in card.neighbours],
-            maximum=1.0,
-            grey=True,
-        )
+        self._relations.set_card(card)
 
     def _draw_probe(self, state: AppState, card: Card) -> None:
         probe = state.probe
@@ -206,15 +213,20 @@ class CardPanel(Panel):
         if self._card is not None:
             self.store.act(action, self._card.feature, self._card.label, self._card.max_active)  # type: ignore[arg-type]
 
-    @Slot()
-    def _copy_text(self) -> None:
+    @Slot(str)
+    def _copied(self, form: str) -> None:
         if self._card is not None:
-            QGuiApplication.clipboard().setText(as_text(self._card))
+            self._share.give(form, self._card, self._insight())
 
-    @Slot(int)
-    def _go_to(self, row: int) -> None:
-        if self._card is not None:
-            self.store.act(actions.select, feature=self._card.neighbours[row].feature)
+    def _insight(self) -> Insight | None:
+        """What is known of the card's own feature."""
+        insight = self.store.state.discovery.insight
+        fits = insight is not None and self._card is not None
+        return insight if fits and insight.feature == self._card.feature else None
+
+    @Slot(object)
+    def _go_to(self, feature: FeatureId) -> None:
+        self.store.act(actions.select, feature=feature)
 
     @Slot()
     def _try_text(self) -> None:
@@ -225,35 +237,6 @@ def _sentence(state: AppState) -> tuple[str, str]:
     if state.opened is not None and not state.saes:
         return "Open an autoencoder: what is known of a feature appears here.", "Open the library"
     return "Choose a feature: what is known of it will appear here.", ""
-
-
-def _source(card: Card) -> str:
-    place, _, index = card.name.rpartition("/")
-    layer = f"layer {place}" if ":" not in place else place
-    if card.label.source is Source.NONE:
-        return f"{layer}, feature {index}  ·  {card.hook_name}  ·  no label yet"
-    source, confidence = _SOURCES[card.label.source], card.label.confidence
-    return f"{layer}, feature {index}  ·  label {source}, {confidence} confidence"
-
-
-def _facts(card: Card, health: Health | None) -> str:
-    """How often and how strongly it fires, and how that is known."""
-    if not math.isfinite(card.density):
-        return (
-            "Nothing is known yet of how often it fires, nor of examples: this autoencoder came "
-            "without. What it does on your text is measured."
-        )
-    # Of a pack the makers' evidence counts, even where its SAE was checked.
-    sampled = health is not None and card.label.source is Source.NONE
-    if sampled and health is not None and not health.density[card.feature.index]:
-        return f"On {health.n_tokens:,} built-in tokens it did not fire once."
-    on = f" (on {health.n_tokens:,} built-in tokens)" if sampled and health is not None else ""
-    push = card.max_active / card.median_norm
-    return (
-        f"Fires on {percent(card.density)} of tokens{on}, with {number(card.mean_active)} on "
-        f"average and {number(card.max_active)} at most ({percent(push)} of the usual length of "
-        "what its autoencoder reads)."
-    )
 
 
 def _height_of(examples: ExampleList) -> int:
@@ -270,18 +253,3 @@ def _here(state: AppState, card: Card) -> float | None:
         return None
     value = float(trace.acts[card.feature.sae].of(card.feature.index)[token])
     return value or None
-
-
-def as_text(card: Card) -> str:
-    """The card for pasting into notes."""
-    lines = [
-        f"{card.label.text} (feature {card.name}, {card.label.source} label)",
-        _facts(card, None),
-        "promotes: " + ", ".join(t.text.strip() for t in card.promotes),
-        "suppresses: " + ", ".join(t.text.strip() for t in card.suppresses),
-        *(
-            f"{number(e.value)}  " + "".join(e.texts).replace("\n", "⏎").strip()
-            for e in card.examples
-        ),
-    ]
-    return "\n".join(lines)

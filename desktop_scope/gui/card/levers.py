@@ -1,0 +1,70 @@
+"""What turning a feature up does, as far as it was measured."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from desktop_scope.evidence.types import Card
+from desktop_scope.gui import discovery_actions, theme
+from desktop_scope.gui.card import text
+from desktop_scope.gui.state import AppState
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.painting import muted
+
+
+class LeverBox(QWidget):
+    """Reader or lever in a word, the figures beside it, and a button to measure what is not."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+        self._slot = 0
+        self._role = QLabel()
+        self._line = muted(QLabel(wordWrap=True))
+        self._measure = QPushButton()
+        self._measure.setToolTip(
+            "Measure every feature of this autoencoder as a lever, a few at a time whenever the\n"
+            "model has nothing else to do. What is measured is kept."
+        )
+        self._measure.clicked.connect(self._toggle)
+        row = QHBoxLayout()
+        row.addWidget(self._role, 1)
+        row.addWidget(self._measure)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self._line)
+
+    def draw(self, state: AppState, card: Card) -> None:
+        """Draw what is known of the card's feature; the old text stays until that is there."""
+        discovery, self._slot = state.discovery, card.feature.sae
+        insight = discovery.insight
+        if insight is None or insight.feature != card.feature:
+            return
+        self._role.setFont(theme.strong(theme.ui_font()))
+        lever = insight.lever
+        self._role.setText(text.role(card, insight))
+        about = "" if insight.interest is None else "\n\n" + text.interest_line(insight.interest)
+        self._role.setToolTip(
+            "Reader: its examples have a meaning or a few tokens in common.\n"
+            "Lever: turned up, it makes what it promotes likelier, more than three quarters of its "
+            f"layer do.{about}"
+        )
+        unknown = "How far it is a lever has not been measured yet."
+        self._line.setText(unknown if lever is None else text.lever_line(lever))
+        self._line.setToolTip(text.LEVER_LIMITS)
+        whole = lever is not None and lever.n_known == lever.n_features
+        self._measure.setVisible(not whole)
+        self._measure.setText(self._words(state))
+
+    def _words(self, state: AppState) -> str:
+        if state.discovery.scoring != self._slot:
+            return "Measure the levers of this layer"
+        n = state.saes[self._slot].d_sae
+        return f"Stop measuring ({state.discovery.scored:,} of {n:,})"
+
+    @Slot()
+    def _toggle(self) -> None:
+        self._store.act(discovery_actions.toggle_scoring, self._slot)

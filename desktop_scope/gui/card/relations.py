@@ -1,0 +1,102 @@
+"""The features that a feature goes together with: at the same time, alike, across the layers."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from desktop_scope.engine.types import FeatureId
+from desktop_scope.evidence.types import Card, Neighbour
+from desktop_scope.gui.naming import with_number
+from desktop_scope.gui.widgets.bar_list import BarList
+from desktop_scope.gui.widgets.painting import muted, percent
+
+_FAR = 0.2  # a best match that is no nearer than this is none
+_COFIRING = (
+    "Features that fire on the same tokens: of the tokens on which either fires,\n"
+    "the share on which both do (Jaccard), measured on {0:,} tokens."
+)
+_SIMILAR = (
+    "Features of this layer and the ones beside it whose decoder rows point the same way\n"
+    "(cosine, at most 1)."
+)
+_FAMILY = (
+    "The same in other layers: the best match in each, {0}.\n"
+    "Matches that are hardly better than chance are left out."
+)
+
+
+class Relations(QWidget):
+    """Three short lists; those without content are not there.
+
+    Signals:
+        feature_chosen: The user clicked a feature.
+    """
+
+    feature_chosen = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._features: dict[BarList, list[FeatureId]] = {}
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(8)
+        self._cofiring = self._add("Fires together with")
+        self._similar = self._add("Similar features")
+        self._family = self._add("The family across the layers")
+
+    def _add(self, name: str) -> tuple[QLabel, BarList]:
+        heading, rows = muted(QLabel(name)), BarList(name, clickable=True)
+        rows.row_clicked.connect(self._clicked)
+        self._column.addWidget(heading)
+        self._column.addWidget(rows)
+        return heading, rows
+
+    def set_card(self, card: Card) -> None:
+        """Show the relations of a card's feature."""
+        together = [(c.feature, with_number(c.label, c.name), c.jaccard) for c in card.cofiring]
+        heading, rows = self._cofiring
+        heading.setToolTip(_COFIRING.format(card.cofiring_tokens))
+        self._fill(heading, rows, together)
+        rows.set_rows([row[1:] for row in together], grey=True, write=percent)
+
+        heading, rows = self._similar
+        heading.setToolTip(_SIMILAR)
+        self._fill(heading, rows, [_as_row(n, n.cosine) for n in card.neighbours])
+
+        heading, rows = self._family
+        measured = any(
+            math.isfinite(n.correlation) for n in card.family if n.feature != card.feature
+        )
+        how = "by the correlation of their activations" if measured else "by cosine"
+        heading.setToolTip(_FAMILY.format(how))
+        relatives = [
+            _as_row(n, n.correlation if measured else n.cosine)
+            for n in card.family
+            if n.feature != card.feature
+        ]
+        self._fill(heading, rows, [row for row in relatives if row[2] >= _FAR])
+
+    def _fill(
+        self, heading: QLabel, rows: BarList, content: list[tuple[FeatureId, str, float]]
+    ) -> None:
+        self._features[rows] = [feature for feature, _, _ in content]
+        rows.set_rows([(text, value) for _, text, value in content], maximum=1.0, grey=True)
+        for widget in (heading, rows):
+            widget.setVisible(bool(content))
+        rows.setFixedHeight(rows.sizeHint().height() + 2)
+
+    def set_stale(self, stale: bool) -> None:
+        """Dim the lists while something newer is on its way."""
+        for rows in self._features:
+            rows.set_stale(stale)
+
+    @Slot(int)
+    def _clicked(self, row: int) -> None:
+        self.feature_chosen.emit(self._features[self.sender()][row])
+
+
+def _as_row(member: Neighbour, value: float) -> tuple[FeatureId, str, float]:
+    return member.feature, with_number(member.label, member.name), value

@@ -1,0 +1,40 @@
+"""What a person does to find features without a question; pure, like ``actions``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from desktop_scope.engine.types import FeatureId
+from desktop_scope.gui import actions
+from desktop_scope.gui.state import AppState
+
+
+def surprise(state: AppState) -> AppState:
+    """Go to some interesting feature."""
+    discovery = state.discovery
+    return replace(state, discovery=replace(discovery, turns=discovery.turns + 1))
+
+
+def toggle_scoring(state: AppState, slot: int) -> AppState:
+    """Score all features of an SAE as levers, or leave it at those that are scored."""
+    scoring = None if state.discovery.scoring == slot else slot
+    return replace(state, discovery=replace(state.discovery, scoring=scoring, scored=0))
+
+
+def step_index(state: AppState, step: int) -> AppState:
+    """Go to the feature with the next or previous number in its SAE."""
+    feature = state.selection.feature
+    if feature is None or feature.sae >= len(state.saes):
+        return state
+    index = (feature.index + step) % state.saes[feature.sae].d_sae
+    return actions.select(state, feature=FeatureId(feature.sae, index))
+
+
+def step_list(state: AppState, step: int) -> AppState:
+    """Go to the next or previous feature of the list; to its first one from elsewhere."""
+    features = [row.feature for row in state.ranking.rows] if state.ranking else []
+    if not features:
+        return state
+    chosen = state.selection.feature
+    place = features.index(chosen) + step if chosen in features else 0
+    return actions.select(state, feature=features[min(max(place, 0), len(features) - 1)])
