@@ -20,8 +20,8 @@ WIDTH, HEIGHT = 1600, 900
 _EDGE = 72
 _N_EXAMPLES = 7
 _RIGHT = 400  # width of the column with the histogram and the words
-_TITLE_PX, _LARGE_PX, _TEXT_PX, _SMALL_PX = 56, 30, 27, 20
-_LINE = 56  # of the examples
+_TITLE_PX, _LARGE_PX, _TEXT_PX, _SMALL_PX = 56, 30, 30, 20
+_LINE = 66  # of the examples
 _PEAK_AT = 0.55  # of a line
 _MADE_WITH = "Desktop Scope"
 
@@ -38,7 +38,8 @@ def card_image(card: Card, insight: Insight | None = None, dark: bool = False) -
         left = QRectF(_EDGE, top, WIDTH - 2 * _EDGE - _RIGHT - 48, HEIGHT - top - 96)
         page.examples(card, left)
         right = QRectF(WIDTH - _EDGE - _RIGHT, top, _RIGHT, left.height())
-        page.numbers(card, right)
+        pulls = insight is not None and text.pulls(insight)
+        page.numbers(card, right, pulls)
         page.foot(card)
     return image
 
@@ -96,7 +97,10 @@ class _Page:
         painter.save()
         painter.setClipRect(line)
         painter.setFont(font)
-        for word, left, width, value in zip(words, lefts[:-1], widths, example.values, strict=True):
+        kinds = [piece.kind for piece in pieces]
+        for word, kind, left, width, value in zip(
+            words, kinds, lefts[:-1], widths, example.values, strict=True
+        ):
             x = shift + float(left)
             if x + width < line.left() or x > line.right():
                 continue
@@ -107,10 +111,10 @@ class _Page:
                 fill.setAlpha(round(20 + 235 * strength**0.9))
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(fill)
-                box = QRectF(x + gap - 3, line.top() + 8, width - gap + 6, _LINE - 16)
+                box = QRectF(x + gap - 3, line.top() + 10, width - gap + 6, _LINE - 20)
                 painter.drawRoundedRect(box, 6, 6)
-            painter.setPen(colors.text)
-            painter.drawText(QPointF(x, line.top() + 38), word)
+            painter.setPen(colors.faint if kind and strength == 0 else colors.text)
+            painter.drawText(QPointF(x, line.top() + 44), word)
         painter.restore()
         self._fade(line, shift < line.left(), shift + float(lefts[-1]) > line.right())
 
@@ -122,25 +126,25 @@ class _Page:
                 color.setAlphaF(1 - n / 40)
                 self._painter.fillRect(QRectF(x + step * n, line.top(), 1, _LINE), color)
 
-    def numbers(self, card: Card, area: QRectF) -> None:
-        """Histogram, what it fires on, what it promotes."""
+    def numbers(self, card: Card, area: QRectF, pulls: bool) -> None:
+        """Histogram, what it fires on, and what it promotes if that is what it does."""
         y = area.top()
         if card.histogram.any():
             y = self._histogram(card, QRectF(area.left(), y, area.width(), 150)) + 44
-        fires = [
-            f"“{t.text.strip()}” {percent(t.share)}" for t in card.top_tokens if t.text.strip()
-        ]
-        for heading, words in (
-            ("Strongest on", fires[:3]),
-            ("Promotes", [f"“{t.text.strip()}”" for t in card.promotes if t.text.strip()][:6]),
+        words = [token for token in card.top_tokens if token.text.strip()]
+        fires = [f"“{t.text.strip()}”\u00a0{_unbroken(percent(t.share))}" for t in words]
+        promotes = [f"“{t.text.strip()}”" for t in card.promotes if t.text.strip()]
+        for heading, rows in (
+            ("Strongest on", fires[:4]),
+            ("Turned up, it makes likelier", promotes[:6] if pulls else []),
         ):
-            if not words or y > area.bottom() - 60:
+            if not rows or y > area.bottom() - 60:
                 continue
             self._write(
                 QPointF(area.left(), y), heading, theme.ui_font(_SMALL_PX), self._colors.muted
             )
             font = theme.ui_font(24)
-            for line in _broken(", ".join(words), font, area.width())[:2]:
+            for line in _broken(", ".join(rows), font, area.width())[:2]:
                 y += 34
                 self._write(QPointF(area.left(), y), line, font, self._colors.text)
             y += 46
@@ -158,9 +162,8 @@ class _Page:
             fill.setAlpha(round(60 + 195 * strength))
             painter.setBrush(fill)
             height = max(area.height() * count / float(part.max()), 1.0 if count else 0.0)
-            painter.drawRect(
-                QRectF(area.left() + n * step, area.bottom() - height, step - 3, height)
-            )
+            left = area.left() + n * step
+            painter.drawRect(QRectF(left, area.bottom() - height, step - 3, height))
         small = theme.figures(theme.ui_font(_SMALL_PX))
         y = area.bottom() + 28
         self._write(QPointF(area.left(), y), number(float(edges[0])), small, colors.muted)
@@ -199,7 +202,7 @@ def _fitted(name: str, room: float) -> tuple[QFont, list[str]]:
 def _broken(words: str, font: QFont, room: float) -> list[str]:
     """Text in lines no wider than the room; a word that is wider is cut."""
     measure, lines = QFontMetricsF(font), [""]
-    for word in words.split():
+    for word in words.split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and measure.horizontalAdvance(longer) > room:
             lines.append(word)
@@ -209,11 +212,15 @@ def _broken(words: str, font: QFont, room: float) -> list[str]:
 
 
 def _varied(examples: list[Example]) -> list[Example]:
-    """The same examples; those whose peak word was shown before come last."""
+    """The same examples without repetitions; those whose peak word came before come last."""
     seen: set[str] = set()
     fresh, again = [], []
-    for example in examples:
+    for example in {example.texts: example for example in examples}.values():
         word = example.texts[example.peak].strip().lower()
         (again if word in seen else fresh).append(example)
         seen.add(word)
     return fresh + again
+
+
+def _unbroken(words: str) -> str:
+    return words.replace(" ", "\u00a0")

@@ -64,15 +64,19 @@ def facts(card: Card, health: Health | None) -> str:
     )
 
 
+def pulls(insight: Insight) -> bool:
+    """Whether turning it up does more than it does for most features of its layer."""
+    lever = insight.lever
+    return lever is not None and lever.below >= _STRONG and lever.promoted_logratio > 0
+
+
 def role(card: Card, insight: Insight) -> str:
     """Reader, lever, both, or neither that one could see."""
-    lever = insight.lever
-    pulls = lever is not None and lever.below >= _STRONG and lever.promoted_logratio > 0
     reads = sum(token.share for token in card.top_tokens) >= _FEW_TOKENS
     reads |= insight.interest is not None and insight.interest.kinship >= _READS
-    if reads and pulls:
+    if reads and pulls(insight):
         return "Reader and lever"
-    if pulls:
+    if pulls(insight):
         return "Lever"
     return "Reader" if reads else "Neither a clear reader nor a lever"
 
