@@ -26,9 +26,11 @@ from desktop_scope.evidence.marks.requests import MarkFeatures
 from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
+    LearnMeanings,
     OpenCatalogue,
     RankFeatures,
     ReadCard,
+    ReadExample,
     ReadInsight,
     ReadLens,
     Wander,
@@ -92,12 +94,14 @@ class Workbench:
             VerifyCauses: lambda request, job: self.engine.verify(request, job),
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
-            RankFeatures: lambda request, job: self.catalogue.rank(request),
             ReadInsight: lambda request, job: self.catalogue.discovery.insight(request.feature),
             Wander: lambda request, job: self.catalogue.discovery.wander(request),
             ScoreLevers: lambda request, job: self.catalogue.discovery.score_levers(
                 request.slot, job
             ),
+            RankFeatures: lambda request, job: self.catalogue.rank(request, job.check),
+            ReadExample: lambda request, job: self.engine.example(request, job),
+            LearnMeanings: lambda request, job: self.catalogue.learn_meanings(request, job.check),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
             MarkFeatures: self._mark,
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),

@@ -9,6 +9,7 @@ import numpy as np
 from desktop_scope.bench.models import demo_engine
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.worker import silent_job
+from desktop_scope.evidence.requests import RankFeatures, Scope
 
 QUERIES = ("dogs and pets", "the", "full stop", "python code", "zzz", "king james")
 _TARGET_MS = 10
@@ -25,7 +26,7 @@ def run() -> dict[str, float]:
         for query in QUERIES:
             for end in range(1, len(query) + 1):
                 start = time.perf_counter()
-                catalogue.search(query[:end])
+                catalogue.rank(RankFeatures(Scope.ALL, words=query[:end]))
                 times.append((time.perf_counter() - start) * 1000)
     worst = float(np.max(times))
     return {

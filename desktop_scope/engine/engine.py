@@ -92,6 +92,10 @@ class Engine:
         job.check()
         return self._recordings.record(request.length)
 
+    def example(self, request: TracePrompt, job: Job) -> Trace:
+        """The same of a text beside the prompt, whose own trace stays the newest."""
+        return tracing.trace(self.model, self.saes, request, job, self._recordings.encode)[0]
+
     def read(self, texts: Sequence[str], job: Job) -> TextActs:
         """What every feature does in each of many texts."""
         return self._reader.read(texts, job)

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.feature_names import feature_name, parse_feature
+from desktop_scope.engine.feature_names import feature_name
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.sae import sae_of
-from desktop_scope.engine.types import Bools, FeatureId, Floats, Trace
+from desktop_scope.engine.types import FeatureId, Floats, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.discovery import MERITS, Discovery
+from desktop_scope.evidence.discovery import Discovery
+from desktop_scope.evidence.finding import Finder
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
-from desktop_scope.evidence.labels import LabelBook, word_query
+from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.marks.keys import described, mark_key
 from desktop_scope.evidence.marks.overlay import MarkedEvidence
 from desktop_scope.evidence.marks.store import MarkStore
+from desktop_scope.evidence.meaning.labels import Meanings
 from desktop_scope.evidence.own import own_evidence
-from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
+from desktop_scope.evidence.requests import FollowFeature, LearnMeanings, RankFeatures
 from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.together import Mates, Together, open_together
 from desktop_scope.evidence.types import (
     Card,
     CoFiring,
     FeaturePath,
-    FeatureRow,
-    Hit,
     Label,
     Neighbour,
     Opened,
@@ -48,7 +46,9 @@ _N_NEIGHBOURS = 10
 _N_COFIRING = 10  # of its own SAE, and of all others
 _CARDS_KEPT = 64
 _NAMING = "Naming the features (first time only)"
-_REPEATED = 0.8  # what a token's next feature counts, in an order that is to be varied
+_LEARNING_S = 1.5  # of labels, until somebody else may have the engine
+
+Check = Callable[[], None]
 
 
 class Catalogue:
@@ -76,10 +76,10 @@ class Catalogue:
         self._engine = engine
         self._evidence = list(evidence)
         self.marks = marks
-        self._books = books
         self._notes = (*marks.notes, *notes, *(note for book, _ in books for note in book.notes))
         self._together = together or Together([None] * len(self._evidence))
         self.discovery = Discovery(engine, self._evidence)
+        self._finder = Finder(self, engine, books)
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._mates = lru_cache(_CARDS_KEPT)(self._together.mates)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)
@@ -284,7 +284,7 @@ class Catalogue:
     ) -> Neighbour:
         return Neighbour(feature, self.name(feature), cosine, self.label(feature), correlation)
 
-    def _maxima(self, slot: int, trace: Trace) -> Floats:
+    def maxima(self, slot: int, trace: Trace) -> Floats:
         """What counts as full strength, [N]: the strongest seen by evidence or in this text.
 
         Of an SAE about which nothing is known, the strongest activation in this text by any of its
@@ -294,126 +294,17 @@ class Catalogue:
         here = float(acts.values.max()) if len(acts.values) else 1.0
         return np.nan_to_num(self._evidence[slot].max_active, nan=here).clip(min=1e-6)
 
-    def rank(self, request: RankFeatures) -> Ranking:
-        """The features that pass the filters, best first."""
-        if request.scope is Scope.ALL:
-            return self._search(request)
-        if request.trace is None:
-            return Ranking((), 0)
-        trace = request.trace
-        token = request.token if request.scope is Scope.TOKEN else None
-        features: list[NDArray[np.int64]] = []
-        scores: list[Floats] = []
-        tokens: list[NDArray[np.int64]] = []
-        n_active = 0
-        for slot in self._slots_of(request):
-            known = self._evidence[slot]
-            index, peak, total, at = _strengths(trace, slot, token, self._maxima(slot, trace))
-            n_active += len(index)
-            density = known.density[index]
-            keep = ~(density > request.max_density) & (index < request.n_features)
-            keep &= ~known.dull[index]
-            if request.words.strip():
-                keep &= self._matching(slot, request.words)[index]
-            index, density = index[keep], density[keep]
-            if np.isnan(density).any():
-                density = np.where(np.isnan(density), _share_here(trace, slot, index), density)
-            if request.by in MERITS:
-                merit = self.discovery.merit(slot, request.by)[index]
-                scores.append(np.nan_to_num(merit, nan=-np.inf))
-            else:
-                scores.append(_SCORES[request.by](peak[keep], total[keep], density))
-            features.append(np.stack([np.full(len(index), slot), index], axis=1))
-            tokens.append(at[keep])
-        if not scores:
-            return Ranking((), 0)
-        score = np.concatenate(scores)
-        if token is None and request.by is RankBy.RARITY:
-            score = _varied(score, np.concatenate(tokens))
-        order = np.argsort(-score, kind="stable")[: request.limit]
-        best = np.concatenate(features)[order].tolist()
-        rows = tuple(self._row(FeatureId(*pair), trace, token) for pair in best)
-        return Ranking(rows, n_active)
+    def rank(self, request: RankFeatures, check: Check = lambda: None) -> Ranking:
+        """The features that pass the filters, best first.
 
-    def _slots_of(self, request: RankFeatures) -> list[int]:
-        """The SAEs of the layers asked for."""
-        first, last = request.layers
-        infos = self._engine.infos
-        return [slot for slot, info in enumerate(infos) if first <= info.layer <= last]
+        Raises:
+            ScopeError: A word is to be promoted that is not one token of this model.
+        """
+        return self._finder.rank(request, check)
 
-    def _matching(self, slot: int, words: str) -> Bools:
-        named = self._named(words)
-        if named is None:
-            return self._evidence[slot].matching(words)
-        found = np.zeros(self._engine.saes[slot].d_sae, bool)
-        found[named.index] = named.sae == slot
-        return found
-
-    def _named(self, words: str) -> FeatureId | None:
-        """The feature whose number the words are, if any."""
-        if "/" not in words:
-            return None
-        try:
-            return parse_feature(self._engine.infos, words)
-        except ScopeError:
-            return None
-
-    def search(self, words: str, layers: range | None = None, limit: int = 200) -> list[Hit]:
-        """Features whose labels hold every word, or the one that the words number; best first."""
-        named = self._named(words)
-        if named is not None:
-            return [Hit(named, self.label(named), 0.0)]
-        hits = [
-            replace(hit, feature=feature, label=self.label(feature))
-            for book, slots in self._books
-            for hit in book.search(words, layers, limit)
-            for feature in [FeatureId(slots[hit.feature.sae], hit.feature.index)]
-            if not self._evidence[feature.sae].labelled[feature.index]
-        ]
-        if len(self._books) > 1:
-            hits.sort(key=lambda hit: -hit.score)
-        return [*self._search_marks(words, layers, limit), *hits][:limit]
-
-    def _search_marks(self, words: str, layers: range | None, limit: int) -> list[Hit]:
-        """Features that the user, or a file of theirs, gave a label with these words."""
-        slots = {evidence.key: slot for slot, evidence in enumerate(self._evidence)}
-        infos = self._engine.infos
-        found = [
-            FeatureId(slots[sae], index)
-            for sae, index in self.marks.search(word_query(words))
-            if sae in slots and (layers is None or infos[slots[sae]].layer in layers)
-        ]
-        return [Hit(feature, self.label(feature), 10.0) for feature in found[:limit]]
-
-    def _search(self, request: RankFeatures) -> Ranking:
-        first, last = request.layers
-        hits = self.search(request.words, range(max(first, 0), last + 1), request.limit)
-        found = [
-            self._row(hit.feature, request.trace, None)
-            for hit in hits
-            if hit.feature.index < request.n_features
-            and not self.density(hit.feature) > request.max_density
-        ]
-        return Ranking(tuple(found), len(hits))
-
-    def _row(self, feature: FeatureId, trace: Trace | None, token: int | None) -> FeatureRow:
-        """One feature; its strength on a token, or its peak and total over the user's text."""
-        values, maximum = np.zeros(1, np.float32), float("nan")
-        if trace is not None:
-            values = trace.acts[feature.sae].of(feature.index)
-            values = np.where(trace.own, values, 0.0) if token is None else values[[token]]
-            maximum = float(self._maxima(feature.sae, trace)[feature.index])
-        return FeatureRow(
-            feature=feature,
-            name=self.name(feature),
-            label=self.label(feature),
-            value=float(values.max()),
-            strength=float(values.max()) / maximum if trace is not None else 0.0,
-            total=float(values.sum()) / maximum if trace is not None else 0.0,
-            density=self.density(feature),
-            max_active=float(self._evidence[feature.sae].max_active[feature.index]),
-            token=int(values.argmax()) if token is None else token,
-        )
+    def learn_meanings(self, request: LearnMeanings, check: Check = lambda: None) -> Meanings:
+        """Make labels searchable by meaning, for a while."""
+        return self._finder.meanings.learn(request.revision, _LEARNING_S, check)
 
     def follow(self, request: FollowFeature) -> FeaturePath:
         """A feature and its best match in every other SAE, over the tokens of a text."""
@@ -422,88 +313,14 @@ class Catalogue:
         values = np.stack(
             [
                 trace.acts[n.feature.sae].of(n.feature.index)
-                / self._maxima(n.feature.sae, trace)[n.feature.index]
+                / self.maxima(n.feature.sae, trace)[n.feature.index]
                 for n in family
             ]
         )
         return FeaturePath(request.feature, family, values)
-
-    def promoting(self, text: str, layers: range | None = None, limit: int = 20) -> tuple[Hit, ...]:
-        """Features that promote a word most.
-
-        The score is the word's logit effect in standard deviations over the vocabulary, so that
-        layers and features can be compared.
-
-        Raises:
-            ScopeError: The text is not one token of this model.
-        """
-        token = self._engine.model.token_id(text)
-        lens = self._engine.lens
-        direction, spread = lens.token_direction(token), lens.covariance
-        hits: list[tuple[float, FeatureId]] = []
-        for slot, sae in enumerate(self._engine.saes):
-            layer = self._engine.infos[slot].layer
-            if not sae.in_stream or (layers is not None and layer not in layers):
-                continue
-            score = (sae.decoder_dots(direction) / sae.decoder_spread(spread)).numpy()
-            top = np.argsort(-score)[:limit]
-            hits += [(float(score[i]), FeatureId(slot, int(i))) for i in top]
-        hits.sort(reverse=True)
-        return tuple(Hit(fid, self.label(fid), score) for score, fid in hits[:limit])
 
 
 def _slots(engine: Engine, names: Sequence[str]) -> list[int]:
     """Where the SAEs of these names are among those open."""
     places = {sae.weights.name: slot for slot, sae in enumerate(engine.saes)}
     return [places[name] for name in names]
-
-
-def _strengths(
-    trace: Trace, slot: int, token: int | None, max_active: Floats
-) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
-    """Active features of one SAE: index, strongest and summed strength, where strongest; [n]."""
-    acts = trace.acts[slot]
-    if token is not None:
-        index, values = acts.at(token)
-        strength = values / max_active[index]
-        return index.astype(np.int64), strength, strength, np.full(len(index), token)
-    rows = acts.rows()
-    own = trace.own[rows]
-    rows, index, values = rows[own], acts.indices[own], acts.values[own]
-    total = np.bincount(index, values, len(max_active))
-    peak = np.zeros(len(max_active), np.float32)
-    np.maximum.at(peak, index, values)
-    at = np.zeros(len(max_active), np.int64)
-    highest = values == peak[index]
-    at[index[highest]] = rows[highest]
-    active = np.flatnonzero(peak)
-    scale = max_active[active]
-    return active, peak[active] / scale, (total[active] / scale).astype(np.float32), at[active]
-
-
-def _share_here(trace: Trace, slot: int, index: NDArray[np.int64]) -> Floats:
-    """The share of a text's tokens on which features fire: all that is known without evidence."""
-    acts = trace.acts[slot]
-    counts = np.bincount(acts.indices, minlength=int(index.max(initial=0)) + 1)
-    share: Floats = (counts[index] / max(trace.n_tokens, 1)).astype(np.float32)
-    return share
-
-
-def _varied(score: Floats, token: NDArray[np.int64]) -> Floats:
-    """Scores by which every further feature of the same token counts less.
-
-    Else the many features of one rare word, of all layers, would crowd out everything else.
-    """
-    order = np.lexsort((-score, token))
-    starts = np.flatnonzero(np.diff(token[order], prepend=-1))
-    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    varied = np.empty_like(score)
-    varied[order] = score[order] * _REPEATED**place
-    return varied
-
-
-_SCORES = {
-    RankBy.MAXIMUM: lambda peak, total, density: peak,
-    RankBy.TOTAL: lambda peak, total, density: total,
-    RankBy.RARITY: lambda peak, total, density: peak * -np.log(density.clip(1e-7)),
-}

@@ -14,7 +14,7 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,9 @@ CREATE VIRTUAL TABLE words USING fts5 (
     tokenize = 'unicode61 remove_diacritics 2'
 );
 """
-_COLUMNS = "feature, labels.text, source, confidence, kind"
+_COLUMNS = "feature, text, source, confidence, kind"
 _CANDIDATES = 400  # matches that are ranked; they come most trusted first
+_AT_ONCE = 4096  # rows fetched between two looks at whether to go on
 _RANKED_FROM = 3  # letters: shorter queries match too much for ranking to mean anything
 _TRUST = {"high": 0, "medium": 1, "low": 2}
 _ASIDE = re.compile(r"; near | near |\(also |; also |weakly|mixed")
@@ -65,6 +66,7 @@ class LabelBook:
         self._n_layers, self._n_features = store.n_layers, store.n_features
         self._texts: dict[int, tuple[str, ...]] = {}
         self._feature_of_rank: Ints | None = None
+        self._matched: tuple[str, Bools] | None = None  # the last query's
         self.notes = notes
 
     @classmethod
@@ -140,9 +142,9 @@ class LabelBook:
     def search(
         self,
         query: str,
-        layers: range | None = None,
+        keep: Bools | None = None,
         limit: int = 200,
-        exclude_kinds: Collection[str] = (),
+        check: Check = lambda: None,
     ) -> list[Hit]:
         """Labels that hold every word of the query, each word being a prefix; best first.
 
@@ -151,54 +153,93 @@ class LabelBook:
 
         Args:
             query: What was typed.
-            layers: Only these layers.
+            keep: Only these features, [L, N]; None for all.
             limit: At most this many.
-            exclude_kinds: Kinds of label to leave out, such as “format”.
+            check: Called often; raises to stop.
         """
         query = _clean(query)
         named = self._named(query)
         if named is not None:
-            return [Hit(named, self.label(named), 0.0)]
-        condition, values = _condition(query)
-        if not condition:
-            return []
-        if layers is not None:
-            span = (min(layers, default=0), max(layers, default=-1) + 1)
-            condition += " AND feature >= ? AND feature < ?"
-            values += [bound * self._n_features for bound in span]
-        condition += "".join(" AND kind <> ?" for _ in exclude_kinds)
+            kept = keep is None or keep[named]
+            return [Hit(named, self.label(named), 0.0)] if kept else []
         ranked = len(query) >= _RANKED_FROM
-        rows = self._database.execute(
-            f"SELECT {_COLUMNS} FROM {condition} ORDER BY labels.rank LIMIT ?",
-            [*values, *exclude_kinds, max(_CANDIDATES, limit) if ranked else limit],
-        ).fetchall()
+        ranks = self._first_ranks(query, keep, max(_CANDIDATES, limit) if ranked else limit, check)
         words = _words(query) if ranked else []
         hits = [
             Hit(FeatureId(*divmod(row[0], self._n_features)), label, _score(label, words))
-            for row in rows
+            for row in self._rows(ranks)
             for label in (_label(row),)
         ]
         if ranked:
             hits.sort(key=lambda hit: -hit.score)
         return hits[:limit]
 
-    def matching(self, query: str) -> Bools:
+    def _first_ranks(self, query: str, keep: Bools | None, limit: int, check: Check) -> list[int]:
+        """The most trusted labels that a query finds."""
+        found: list[int] = []
+        for ranks in self._ranks(query):
+            check()
+            if keep is not None:
+                ranks = ranks[keep.reshape(-1)[self._features_by_rank()[ranks]]]
+            found += ranks[: limit - len(found)].tolist()
+            if len(found) >= limit:
+                break
+        return found
+
+    def _ranks(self, query: str) -> Iterator[Ints]:
+        """All labels that a query finds, most trusted first, some at a time."""
+        value = word_query(query)
+        if value:
+            # The index gives them in this order by itself, and as they are asked for.
+            statement = "SELECT rowid FROM words WHERE words MATCH ?"
+        elif query:  # only signs, which the word index does not hold
+            statement = "SELECT rank FROM labels WHERE instr(text, ?) > 0 ORDER BY rank"
+            value = query
+        else:
+            return
+        rows = self._database.execute(statement, (value,))
+        while part := rows.fetchmany(_AT_ONCE):
+            yield np.fromiter((rank for (rank,) in part), np.int32, len(part))
+
+    def _rows(self, ranks: Sequence[int]) -> Iterator[tuple[int, str, str, str, str]]:
+        for start in range(0, len(ranks), _CANDIDATES):
+            part = ranks[start : start + _CANDIDATES]
+            marks = ", ".join("?" * len(part))
+            query = f"SELECT {_COLUMNS} FROM labels WHERE rank IN ({marks}) ORDER BY rank"
+            yield from self._database.execute(query, part)
+
+    def matching(self, query: str, check: Check = lambda: None) -> Bools:
         """Which features a query finds, [L, N]; all of them where it is empty."""
-        query = _clean(query)
-        found = np.zeros(self._n_layers * self._n_features, bool)
+        if self._matched is None or self._matched[0] != query:
+            self._matched = (query, self._find_all(_clean(query), check))
+        return self._matched[1]
+
+    def _find_all(self, query: str, check: Check) -> Bools:
+        found = np.full(self._n_layers * self._n_features, not query)
         named = self._named(query)
-        condition, values = _condition(query)
         if named is not None:
             found[self._number(named)] = True
-        elif not condition:
-            found[:] = True
         else:
-            rows = self._database.execute(f"SELECT labels.rank FROM {condition}", values)
-            if condition.startswith("words"):  # the index alone answers
-                rows = self._database.execute("SELECT rowid FROM words WHERE words MATCH ?", values)
-            ranks = np.fromiter((rank for (rank,) in rows), np.int64)
-            found[self._features_by_rank()[ranks]] = True
+            for ranks in self._ranks(query):
+                check()
+                found[self._features_by_rank()[ranks]] = True
         return found.reshape(self._n_layers, self._n_features)
+
+    def in_order(self) -> Iterator[tuple[str, str, FeatureId]]:
+        """Text, kind and feature of every label, the most trusted first."""
+        first = 0
+        while True:
+            rows = self._database.execute(
+                "SELECT text, kind, feature FROM labels WHERE rank >= ? ORDER BY rank LIMIT ?",
+                (first, _AT_ONCE),
+            ).fetchall()
+            if not rows:
+                return
+            first += len(rows)
+            yield from (
+                (text, kind, FeatureId(*divmod(feature, self._n_features)))
+                for text, kind, feature in rows
+            )
 
     def of_kind(self, kind: str) -> Bools:
         """Which features have a label of this kind, [L, N]."""
@@ -247,16 +288,6 @@ def _words(query: str) -> list[str]:
 def word_query(query: str) -> str:
     """What FTS5 is asked: every word of a query, each being a prefix; empty without words."""
     return " ".join(f'"{word}"*' for word in _words(query))
-
-
-def _condition(query: str) -> tuple[str, list[object]]:
-    """The tables and the condition of a query, with its values; empty for an empty query."""
-    match = word_query(query)
-    if match:
-        return "words JOIN labels ON labels.rank = words.rowid WHERE words MATCH ?", [match]
-    if query:  # only signs, which the word index does not hold
-        return "labels WHERE instr(labels.text, ?) > 0", [query]
-    return "", []
 
 
 def _score(label: Label, words: Sequence[str]) -> float:

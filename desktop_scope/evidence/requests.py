@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from desktop_scope.engine.requests import Request, Workspace
+from desktop_scope.engine.requests import Request, TracePrompt, Workspace
 from desktop_scope.engine.types import FeatureId, Trace
+from desktop_scope.evidence.types import Found, Measure
 
 
 class RankBy(StrEnum):
@@ -24,7 +25,18 @@ class Scope(StrEnum):
 
     TOKEN = "token"  # those that fire on one token
     TEXT = "text"  # those that fire somewhere on the user's text or the answer
-    ALL = "all"  # all there are, by the words of their labels
+    ALL = "all"  # all there are, by their labels
+    PROMOTES = "promotes"  # those that make a word likelier
+    EXAMPLE = "example"  # those that fire on some tokens more than they usually do
+    GIVEN = "given"  # those that a study has found
+
+
+class Match(StrEnum):
+    """How labels are compared with a query."""
+
+    BOTH = "both"
+    WORDS = "words"  # each word of it is the beginning of a word of the label
+    MEANING = "meaning"  # of the whole
 
 
 @dataclass(frozen=True)
@@ -60,21 +72,60 @@ class RankFeatures(Request):
         words: Only features whose label matches; empty for all.
         max_density: Features that fire on a larger share of tokens are left out.
         n_features: Only the first so many of each SAE (a Matryoshka prefix).
+        min_score: Only features whose label was scored at least so high; 0 for all.
+        on_list: Only those on this list of the user's, such as the stars; empty for all.
+        of_kind: Only those whose label is of this kind; empty for all.
+        match: How labels are searched.
+        span: First and last of the tokens that are an example.
+        given: What a study has found, best first.
+        measure: By what it is ordered.
     """
 
     kind = "rank"
     replaces = frozenset({"rank"})
 
     scope: Scope
-    trace: Trace | None
-    token: int
-    by: RankBy
-    layers: tuple[int, int]
-    words: str
-    max_density: float
-    n_features: int
+    trace: Trace | None = None
+    token: int = 0
+    by: RankBy = RankBy.RARITY
+    layers: tuple[int, int] = (0, 10_000)
+    words: str = ""
+    max_density: float = 1.0
+    n_features: int = 1_000_000_000
     limit: int = 200
     revision: int = 0  # of what is known about the features
+    min_score: float = 0.0
+    on_list: str = ""
+    of_kind: str = ""
+    match: Match = Match.BOTH
+    span: tuple[int, int] | None = None
+    given: tuple[Found, ...] = ()
+    measure: Measure | None = None
+
+
+@dataclass(frozen=True)
+class ReadExample(TracePrompt):
+    """Run a text whose features are to be found, beside the prompt."""
+
+    kind = "example"
+    replaces = frozenset({"example"})
+
+
+@dataclass(frozen=True)
+class LearnMeanings(Request):
+    """Make labels searchable by meaning, for a while; asked for again until all are.
+
+    Attributes:
+        done: So many were, by the last answer.
+    """
+
+    kind = "meanings"
+    replaces = frozenset({"meanings"})
+    worker = "engine"
+    patient = True
+
+    revision: int = 0
+    done: int = 0
 
 
 @dataclass(frozen=True)

@@ -222,6 +222,32 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Why a search lists a feature.
+
+    Attributes:
+        value: How well it answers; more is better.
+        text: The same for people, short.
+        detail: And in a sentence.
+        share: Of the best that could be, 0…1; for a bar.
+    """
+
+    feature: FeatureId
+    value: float
+    text: str = ""
+    detail: str = ""
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """By what a list is ordered: the title of its column and what it means."""
+
+    title: str
+    help: str
+
+
+@dataclass(frozen=True)
 class FeatureRow:
     """One feature of a text, for a table."""
 
@@ -234,14 +260,23 @@ class FeatureRow:
     density: float
     max_active: float
     token: int  # where it is strongest
+    found: Found | None = None  # by a search
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The features of a token or a text, best first."""
+    """The features of a token or a text, or those that a search has found; best first.
+
+    Attributes:
+        n_active: Before filters and limit.
+        measure: By what a search has ordered them, where that is not how strongly they fire.
+        notes: What the user should know about how they were found.
+    """
 
     rows: tuple[FeatureRow, ...]
-    n_active: int  # before filters and limit
+    n_active: int
+    measure: Measure | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

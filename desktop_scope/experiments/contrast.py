@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from desktop_scope.engine.requests import Request
 from desktop_scope.engine.types import Bools, FeatureActs, FeatureId, Floats, Ints, TextActs
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.types import Found, Measure
 from desktop_scope.experiments.ranks import Ranked, auroc_interval, q_values, welch_t
 
 if TYPE_CHECKING:
@@ -140,8 +141,32 @@ class Contrast:
         return f"{self.n_reliable:,} {looked} tell the texts apart, with 5 % of false claims."
 
 
+MEASURE = Measure(
+    "AUROC",
+    "The chance that the feature is stronger in a text of A than in one of B: 0.5 says nothing,\n"
+    "1.0 tells every pair of them apart. Of each text the mean activation per token counts.",
+)
+
+
+def as_found(row: Contrasted) -> Found:
+    """A feature as searches list it."""
+    surely = f"q = {row.q:.1e}" if row.q < 0.01 else f"q = {row.q:.2f}"
+    lines = [
+        f"AUROC {row.auroc:.2f}, 95 % {row.low:.2f} to {row.high:.2f}",
+        f"fires in {row.share_a:.0%} of the texts of A, {row.share_b:.0%} of B",
+        f"{surely}: " + ("reliable" if row.reliable else "may well be chance"),
+    ]
+    if row.picked:
+        lines.append(
+            f"on texts kept aside AUROC {row.held_out:.2f}, picked in {row.picked:.0%} of divisions"
+        )
+    better = max(row.auroc, 1 - row.auroc)
+    text = f"{row.auroc:.2f}" + ("" if row.reliable else " ?")
+    return Found(row.feature, better, text, "\n".join(lines), 2 * better - 1)
+
+
 def contrast_texts(
-    engine: Engine, a: Sequence[str], b: Sequence[str], job: Job, limit: int = 200
+    engine: Engine, a: Sequence[str], b: Sequence[str], job: Job, limit: int = 2000
 ) -> Contrast:
     """Read both sides, and compare.
 
@@ -182,7 +207,7 @@ def contrast(
     n_a: int,
     *,
     check: Check = lambda: None,
-    limit: int = 200,
+    limit: int = 2000,
     seed: int = 0,
     notes: Sequence[str] = (),
 ) -> Contrast:

@@ -15,7 +15,7 @@ from desktop_scope.engine.requests import TracePrompt
 from desktop_scope.engine.types import FeatureId, Prompt, Trace
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.requests import FollowFeature, RankBy, RankFeatures, Scope
+from desktop_scope.evidence.requests import FollowFeature, Match, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import Ranking, Source
 
@@ -155,7 +155,7 @@ def test_a_limit_keeps_the_best(catalogue, everything):
 def test_without_a_text_only_all_features_can_be_listed(catalogue, everything):
     assert catalogue.rank(replace(everything, trace=None)).rows == ()
     ranking = catalogue.rank(
-        replace(everything, trace=None, scope=Scope.ALL, words="dog", limit=20, layers=(10, 20))
+        RankFeatures(Scope.ALL, words="dog", limit=20, layers=(10, 20), match=Match.WORDS)
     )
     assert ranking.rows
     for row in ranking.rows:
@@ -251,11 +251,11 @@ def test_a_path_follows_the_best_match_of_every_layer_over_the_text(catalogue, s
 def test_promoting_scores_are_standard_deviations_over_the_vocabulary(catalogue, workbench):
     engine = workbench.engine
     token = engine.model.token_id(" dog")
-    for hit in catalogue.promoting(" dog", limit=5):
-        layer, index = hit.feature
+    for row in catalogue.rank(RankFeatures(Scope.PROMOTES, words=" dog", limit=5)).rows:
+        layer, index = row.feature
         effect = engine.lens.logit_effect(engine.saes[layer].decoder_row(index)).double()
         z = (effect[token] - effect.mean()) / effect.std(correction=0)
-        assert hit.score == pytest.approx(float(z), rel=1e-3)
+        assert row.found.value == pytest.approx(float(z), rel=1e-3)
 
 
 def test_promoting_finds_the_best_of_a_layer(catalogue, workbench):
@@ -267,10 +267,11 @@ def test_promoting_finds_the_best_of_a_layer(catalogue, workbench):
     centred = (engine.model.W_U - engine.model.W_U.mean(0)).double() * gain
     spread = ((rows @ (centred.T @ centred / len(centred))) * rows).sum(1).sqrt()
     scores = rows @ centred[token] / spread
-    (best,) = catalogue.promoting(" dog", range(27, 28), limit=1)
+    request = RankFeatures(Scope.PROMOTES, words=" dog", layers=(27, 27), limit=1)
+    (best,) = catalogue.rank(request).rows
     assert best.feature == FeatureId(27, int(scores.argmax()))
 
 
 def test_a_word_of_several_tokens_promotes_nothing(catalogue):
     with pytest.raises(ScopeError, match="more than one token"):
-        catalogue.promoting("chihuahua")
+        catalogue.rank(RankFeatures(Scope.PROMOTES, words="chihuahua"))

@@ -94,12 +94,29 @@ def test_the_best_match_is_about_the_word(book):
     assert ranked == sorted(ranked, reverse=True)
 
 
-def test_search_keeps_to_layers_and_kinds(book):
-    hits = book.search("newline", layers=range(5, 8), exclude_kinds=("format",))
+def test_search_keeps_to_the_features_asked_for(book):
+    keep = ~book.of_kind("format")
+    keep[:5] = keep[8:] = False
+    hits = book.search("newline", keep)
     assert hits
     assert {hit.feature.sae for hit in hits} <= {5, 6, 7}
     assert "format" not in {hit.label.kind for hit in hits}
-    assert book.search("the", layers=range(0)) == []
+    assert book.search("the", np.zeros_like(keep)) == []
+    rare = np.zeros_like(keep)  # far down the list, where a search could give up too early
+    last = np.argwhere(book.matching("the"))[-1]
+    rare[tuple(last)] = True
+    assert [hit.feature for hit in book.search("the", rare)] == [FeatureId(*last.tolist())]
+
+
+def test_labels_come_in_order_of_trust(book):
+    labels = list(book.in_order())
+    assert len({feature for _, _, feature in labels}) == 30 * 4096
+    for text, kind, feature in labels[::9973]:
+        label = book.label(feature)
+        assert (text, kind) == (label.text, label.kind)
+    curated = [book.label(f).source is Source.CURATED for _, _, f in labels[:1000]]
+    assert curated == sorted(curated, reverse=True)
+    assert curated[0]
 
 
 def test_a_number_finds_its_feature(book):
