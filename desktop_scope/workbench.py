@@ -17,6 +17,7 @@ from desktop_scope.engine.requests import (
     Request,
     ScoreLevers,
     TracePrompt,
+    Watch,
     Workspace,
 )
 from desktop_scope.engine.types import Generation, Health, Intervention, Loaded, Prompt
@@ -86,6 +87,7 @@ class Workbench:
             Generate: self._generate,
             MeasureDamage: lambda request, job: self.engine.damage(request, job),
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
+            Watch: self._watch,
             CheckSae: self._check,
             ExplainAnswer: lambda request, job: self.engine.explain(request, job),
             ContrastTexts: lambda request, job: contrast_texts(
@@ -167,6 +169,9 @@ class Workbench:
                 )
             return open_recipe(request.paths[0], self.catalogue, self.engine.loaded)
         return identify(request, job)
+
+    def _watch(self, request: Watch, job: Job) -> None:
+        self.engine.watching.features = request.features
 
     def _check(self, request: CheckSae, job: Job) -> Health:
         """What the text shows of an SAE's features is kept as their first evidence."""

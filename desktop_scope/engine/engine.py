@@ -46,6 +46,7 @@ from desktop_scope.engine.types import (
     Trace,
 )
 from desktop_scope.engine.verifying import verify_causes
+from desktop_scope.engine.watching import Watching
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 
@@ -63,6 +64,7 @@ class Engine:
     Attributes:
         saes: In the order in which a forward pass reaches what they read.
         infos: What is to be said of each SAE.
+        watching: Which features are read off answers while they are said.
     """
 
     def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
@@ -70,6 +72,7 @@ class Engine:
         self.saes = tuple(sorted(saes, key=_place))
         self.infos = infos_of([sae.weights for sae in self.saes])
         self.lens = Lens(model)
+        self.watching = Watching()
         self._meter = DamageMeter(model, self.saes)
         self._levers = LeverMeter(model, self.lens)
         self._recordings = Recordings(model, self.saes)
@@ -107,7 +110,7 @@ class Engine:
         known: Mapping[generation.Question, Generation] = MappingProxyType({}),
     ) -> tuple[Generation, ...]:
         """One answer per run, but for the runs whose answers are known."""
-        return generation.generate(self.model, self.saes, request, job, known)
+        return generation.generate(self.model, self.saes, request, job, known, self.watching)
 
     def damage(self, request: MeasureDamage, job: Job) -> Damage:
         """What interventions cost on neutral texts."""

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
-from desktop_scope.engine.hooks import checked
+from desktop_scope.engine.hook_points import HookPoint
+from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import Generate
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.trace import check_finite, run
 from desktop_scope.engine.types import Firing, Generation, Intervention, Prompt, Rule, Sampling
+from desktop_scope.engine.watching import WatchedAnswer, Watching
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
@@ -29,6 +31,7 @@ class Answer:
     Args:
         prompt_ids: [1, T].
         steering: The edits of this run; their positions are kept up to date.
+        watched: Reads the features that are looked at.
 
     Attributes:
         stopped: What the rule that ended it says.
@@ -41,6 +44,7 @@ class Answer:
         steering: Steering,
         sampling: Sampling,
         job: Job,
+        watched: WatchedAnswer,
     ) -> None:
         self.ids: list[int] = []
         self.finished = False
@@ -51,7 +55,8 @@ class Answer:
         self._sampling = sampling
         self._steering = steering
         self._steering.n_prompt.fill_(prompt_ids.shape[1])
-        self._edits = checked(steering.edits(), model.parts, job.check)
+        self._watched = watched
+        self._edits = self._make_edits()
         self._cache: Any = None
         self._pending = self._seen = prompt_ids
         self._n_read = 0  # tokens that were read
@@ -59,6 +64,10 @@ class Answer:
         self._dice = torch.Generator(prompt_ids.device).manual_seed(sampling.seed)
         penalty = sampling.repetition_penalty
         self._penalise = RepetitionPenaltyLogitsProcessor(penalty) if penalty != 1 else None
+
+    def _make_edits(self) -> dict[HookPoint, Edit]:
+        edits = self._watched.edits(self._steering.edits())
+        return checked(edits, self._model.parts, self._job.check)
 
     def step(self) -> None:
         """Add one token, or find that a rule ends the answer."""
@@ -88,6 +97,9 @@ class Answer:
         """Read what is new: [1, pos, d_model] after the final norm."""
         steering, begun, pending = self._steering, self._cache is not None, self._pending
         steering.start = self._seen.shape[1] - pending.shape[1]
+        if self._watched.changed():
+            self._edits = self._make_edits()
+        self._watched.begin(self._seen.shape[1] - 1)
 
         def read() -> torch.Tensor:
             if not begun:  # and anew for every pass that a rule asks for
@@ -100,6 +112,7 @@ class Answer:
         for rule, fired in steering.fired().items():
             self._fired[rule] += (fired[0].nonzero()[:, 0] + steering.start).tolist()
         self._n_read = self._seen.shape[1]
+        self._watched.note(len(self.ids) - 1)
         self.stopped = steering.stop(pending.shape[1])
         return hidden
 
@@ -134,6 +147,7 @@ class Answer:
             tokens_per_second=rate,
             firings=self._firings(),
             stopped=self.stopped,
+            watched=self._watched.values(len(self.ids)),
         )
 
     def _firings(self) -> tuple[Firing, ...]:
@@ -164,6 +178,7 @@ def generate(
     request: Generate,
     job: Job,
     known: Mapping[Question, Generation],
+    watching: Watching,
 ) -> tuple[Generation, ...]:
     """Answer once per run, a token of each in turn, so that they stream side by side.
 
@@ -171,6 +186,7 @@ def generate(
 
     Args:
         known: Questions whose answers were computed before, drawn as in this request.
+        watching: The features that are looked at.
 
     Raises:
         ScopeError: The prompt or the way of sampling makes no sense, or there is no such feature.
@@ -183,7 +199,8 @@ def generate(
         if prompt_ids.shape[1] >= model.info.context:
             raise ScopeError("The prompt fills the whole context.", "Shorten it to leave room.")
         steering = Steering(items, saes)
-        return Answer(model, prompt_ids, steering, request.sampling, job)
+        watched = WatchedAnswer(watching, saes)
+        return Answer(model, prompt_ids, steering, request.sampling, job, watched)
 
     questions = request.questions
     answers = {question: begin(*question) for question in questions if question not in known}

@@ -146,6 +146,16 @@ class Generate(Request):
 
 
 @dataclass(frozen=True)
+class Watch(Request):
+    """Read these features off the answers, while they are said."""
+
+    kind = "watch"
+    replaces = frozenset({"watch"})
+
+    features: tuple[FeatureId, ...]
+
+
+@dataclass(frozen=True)
 class ProbeFeature(Request):
     """How strongly one feature fires on a text of one's own."""
 

@@ -274,6 +274,7 @@ class Generation:
 
     Attributes:
         stopped: What the rule that ended it says; empty if none did.
+        watched: By feature that was looked at meanwhile, what it was on each token of the answer.
     """
 
     prompt: Prompt
@@ -285,6 +286,7 @@ class Generation:
     tokens_per_second: float = 0.0
     firings: tuple[Firing, ...] = ()  # one per rule
     stopped: str = ""
+    watched: tuple[tuple[FeatureId, tuple[float, ...]], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ def asked_before(prompt: Prompt) -> tuple[str, ...]:
 def can_reply(state: AppState) -> bool:
     """Whether there is an answer to go on from."""
     answers = [state.answer, *([state.steered] if state.interventions else [])]
-    return state.prompt.chat and all(a is not None and a.finished and a.text for a in answers)
+    return state.prompt.chat and all(a is not None and a.finished for a in answers)
 
 
 def reply(state: AppState) -> AppState:

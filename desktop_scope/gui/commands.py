@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QAbstractButton, QComboBox
 
-from desktop_scope.gui import actions, discovery_actions
+from desktop_scope.gui import (
+    actions,
+    chat_actions,
+    discovery_actions,
+    rack_actions,
+    recipe_actions,
+)
 from desktop_scope.gui.choices import DEVICES, DTYPES
 from desktop_scope.gui.state import AppState
+from desktop_scope.gui.states.steering import View
 
 if TYPE_CHECKING:
     from desktop_scope.gui.window import Window
@@ -101,6 +108,22 @@ def _play_or_stop(window: Window) -> None:
         _answer_or_stop(window)
 
 
+def _reply(window: Window) -> None:
+    window.store.act(chat_actions.reply)
+    window.focus_panel("prompt")
+
+
+def _begin_anew(window: Window) -> None:
+    window.store.act(chat_actions.begin_anew)
+    window.focus_panel("prompt")
+
+
+def _show_recipes(window: Window) -> None:
+    window.store.act(recipe_actions.look)
+    window.store.act(rack_actions.look_at, View.RECIPES)
+    window.focus_panel("steering")
+
+
 def _go_to_pin(slot: int) -> Callable[[Window], None]:
     def run(window: Window) -> None:
         pins = window.store.state.pins
@@ -142,10 +165,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("prompt.play", "&Prompt", "Play or stop", "Space", _play_or_stop, _can_answer),
     Command("prompt.cancel", "&Prompt", "&Cancel what is running", "Esc",
             lambda window: window.store.cancel(), lambda state: bool(state.jobs)),
+    Command("prompt.reply", "&Prompt", "&Reply: go on from the answer", "Ctrl+Shift+Return",
+            _reply, chat_actions.can_reply),
+    Command("prompt.new", "&Prompt", "&New chat", "Ctrl+N", _begin_anew),
     Command("feature.search", "F&eature", "&Search features", "/", _focus("features")),
     Command("feature.pin", "F&eature", "&Pin or unpin", "P", _with_card(actions.toggle_pin),
             _has_card),
     Command("feature.steer", "F&eature", "S&teer", "S", _with_card(actions.add_dial), _has_card),
+    Command("steering.undo", "F&eature", "&Undo in the steering rack", "Ctrl+Shift+Z",
+            _act(rack_actions.undo), lambda state: bool(state.steering.undo)),
+    Command("steering.redo", "F&eature", "Redo in the steering rac&k", "",
+            _act(rack_actions.redo), lambda state: bool(state.steering.redo)),
+    Command("steering.recipes", "F&eature", "Recipes for steering", "Ctrl+6", _show_recipes),
     Command("feature.back", "F&eature", "&Back", "Alt+Left", _act(actions.go_back),
             lambda state: bool(state.back)),
     Command("feature.forward", "F&eature", "&Forward", "Alt+Right", _act(actions.go_forward),

@@ -20,6 +20,7 @@ from desktop_scope.engine.requests import (
     Request,
     ScoreLevers,
     TracePrompt,
+    Watch,
     Workspace,
 )
 from desktop_scope.engine.types import (
@@ -129,6 +130,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     OpenCatalogue: lambda r: Opened(tuple(map(_maxima, r.workspace.saes)) or _TWO),
     TracePrompt: small_trace,
     Generate: _answers,
+    Watch: lambda r: None,
     MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),
     ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),

@@ -15,6 +15,7 @@ from desktop_scope.engine.requests import (
     MeasureDamage,
     ProbeFeature,
     TracePrompt,
+    Watch,
     Workspace,
 )
 from desktop_scope.engine.types import FeatureId, Intervention, Loaded, Mode, Prompt
@@ -45,6 +46,12 @@ def desk() -> Desk:
     desk.replace(replace(desk.state, workspace=WORKSPACE))
     desk.settle()
     return desk
+
+
+def answering(desk: Desk):
+    """The answer under way."""
+    (job,) = [job for job in desk.state.jobs if job.kind == "generate"]
+    return job
 
 
 def kinds(requests) -> set[str]:
@@ -112,16 +119,20 @@ def test_an_emptied_prompt_cancels_its_trace(desk):
 
 def test_editing_the_prompt_cancels_the_answer(desk):
     desk.act(actions.ask)
-    assert desk.last_plan.submit == (Generate(desk.state.prompt, ((),), desk.state.sampling),)
+    watch = Watch((desk.state.selection.feature,))
+    assert desk.last_plan.submit == (
+        watch,
+        Generate(desk.state.prompt, ((),), desk.state.sampling),
+    )
     desk.act(actions.set_prompt, Prompt("five six", chat=False))
-    assert desk.last_plan.cancel == ("generate",)
+    assert desk.last_plan.cancel == ("watch", "generate")
     assert desk.state.answer is None
 
 
 def test_an_answer_that_was_on_its_way_when_the_prompt_changed_is_dropped(desk):
     """A queued event cannot be called back."""
     desk.act(actions.ask)
-    (job,) = desk.state.jobs
+    job = answering(desk)
     late = desk.result_of(job.ticket)
     desk.act(actions.set_prompt, Prompt("five six", chat=False))
     for kind in (Partial, Done):
@@ -221,7 +232,7 @@ def test_the_steered_answer_is_traced_with_its_interventions_when_it_is_shown(de
 
 def test_stopping_keeps_what_was_said_so_far(desk):
     desk.act(actions.ask)
-    (job,) = desk.state.jobs
+    job = answering(desk)
     (answer,) = desk.result_of(job.ticket)
     desk.deliver(Partial(job.ticket, desk.requests[job.ticket], (replace(answer, finished=False),)))
     desk.act(actions.stop)
@@ -248,9 +259,9 @@ def test_an_answer_leaves_the_selected_token_where_it_was(desk):
 
 def test_progress_is_shown_with_its_job(desk):
     desk.act(actions.ask)
-    (job,) = desk.state.jobs
+    job = answering(desk)
     desk.deliver(Progress(job.ticket, desk.requests[job.ticket], 3, 64, "Answering"))
-    (job,) = desk.state.jobs
+    job = answering(desk)
     assert (job.kind, job.done, job.total, job.text) == ("generate", 3, 64, "Answering")
     assert desk.state.busy("generate")
 

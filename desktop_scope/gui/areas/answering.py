@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from desktop_scope.engine.requests import Generate, MeasureDamage, Request
+from desktop_scope.engine.requests import Generate, MeasureDamage, Request, Watch
 from desktop_scope.engine.types import Generation
 from desktop_scope.gui.areas.base import Area, result
 from desktop_scope.gui.state import AppState
@@ -15,6 +15,8 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if state.workspace is None or state.model is None:
         return
     if state.prompt.text.strip() and state.asked:
+        looked_at = (state.selection.feature, *(pin.feature for pin in state.pins))
+        yield Watch(tuple(dict.fromkeys(feature for feature in looked_at if feature is not None)))
         yield _request(state)
     if state.interventions:
         yield MeasureDamage(state.interventions)
@@ -34,6 +36,6 @@ def _answers(state: AppState, runs: tuple[Generation, ...]) -> AppState:
 
 AREA = Area(
     wanted=_wanted,
-    results={"generate": _answers, "damage": result("damage")},
+    results={"watch": lambda state, _: state, "generate": _answers, "damage": result("damage")},
     partly={"generate": _answers},
 )

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from desktop_scope.engine.types import Trace
+from desktop_scope.engine.types import FeatureId, Floats, Trace
 from desktop_scope.gui import actions, theme
 from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
@@ -88,15 +88,14 @@ class TokensPanel(Panel):
             fields |= {"selection", "card", "pins"}
         if fields & {"answer", "steered", "show_steered", "trace"}:
             self._stream(state, trace)
-        if fields & {"selection", "card", "opened"}:
+        if fields & {"selection", "card", "opened", "answer", "steered"}:
             self._paint(state, trace)
-        if "pins" in fields:
+        if fields & {"pins", "answer", "steered"}:
             self._view.set_pinned(
                 [
                     (
                         title(pin.label, state.name_of(pin.feature)),
-                        trace.acts[pin.feature.sae].of(pin.feature.index)[self._shown]
-                        / pin.max_active,
+                        self._values(state, trace, pin.feature) / pin.max_active,
                         theme.pinned_color(slot),
                     )
                     for slot, pin in enumerate(state.pins)
@@ -136,7 +135,7 @@ class TokensPanel(Panel):
         if feature is None or opened is None:
             self._title.clear()
             return
-        values = trace.acts[feature.sae].of(feature.index)[self._shown]
+        values = self._values(state, trace, feature)
         card = state.card if state.card is not None and state.card.feature == feature else None
         known = float(opened.max_active[feature.sae][feature.index])
         if np.isnan(known) and card is not None:
@@ -146,6 +145,17 @@ class TokensPanel(Panel):
         self._legend.set_range(maximum)
         name = state.name_of(feature)
         self._title.setText(with_number(card.label, name) if card else f"feature {name}")
+
+    def _values(self, state: AppState, trace: Trace, feature: FeatureId) -> Floats:
+        """A feature on the tokens shown: as traced, then as read while the answer streams."""
+        traced = trace.acts[feature.sae].of(feature.index)[self._shown]
+        answer = state.shown_answer
+        if not self._streamed or answer is None:
+            return traced
+        streamed = dict(answer.watched).get(feature, ())
+        fresh = np.zeros(self._streamed, np.float32)
+        fresh[: len(streamed)] = streamed[: self._streamed]
+        return np.concatenate([traced, fresh])
 
     @Slot(int)
     def _chosen(self, token: int) -> None:

@@ -64,7 +64,7 @@ def conversation(prompt: Prompt, answer: Generation | None) -> str:
     """What was said so far; an answer to a single prompt stands by itself."""
     said = answer.text if answer else ""
     turns = [turn for turn in prompt.turns if turn.role is not Role.SYSTEM]
-    if not turns:
+    if not turns or not prompt.chat:
         return said
     lines = [turn.text if turn.role is Role.ASSISTANT else f"› {turn.text}" for turn in turns]
     if prompt.text.strip():

@@ -17,6 +17,7 @@ from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.empty_state import EmptyState
 
 _TURNING_PAUSE_MS = 150
+_NO_LIMIT = 16_777_215  # Qt's own
 _OF_A_VECTOR = (Mode.ADD, Mode.PROJECT)  # it is never "active", so nothing else makes sense
 
 
@@ -75,6 +76,7 @@ class Rack(QWidget):
             self._draw_rack(state)
             self._stack.setCurrentIndex(1 if state.rack else 0)
         self._details.render(state, fields)
+        self._fit()
 
     def _draw_rack(self, state: AppState) -> None:
         wanted = {dial.key for dial in state.rack}
@@ -98,12 +100,23 @@ class Rack(QWidget):
                 dial.set_value(one.strength)
             dial.set_on(one.enabled)
             dial.set_unfolded(one.key == unfolded)
+        self._place_details(state)
+
+    def _place_details(self, state: AppState) -> None:
+        """Below their dial; and what the rack does not need is the answers’."""
+        unfolded = state.steering.unfolded
         place = next((n for n, one in enumerate(state.rack) if one.key == unfolded), None)
         self._details.setVisible(place is not None)
         if place is not None:
             self._column.insertWidget(place + 1, self._details)
         else:
             self._column.insertWidget(len(state.rack), self._details)
+        self._fit()
+
+    @Slot()
+    def _fit(self) -> None:
+        content = self._scroll.widget()
+        self.setMaximumHeight(content.sizeHint().height() + 4 if self._dials else _NO_LIMIT)
 
     def _new_dial(self, one: DialState) -> Dial:
         key = one.key

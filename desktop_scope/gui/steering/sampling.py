@@ -9,6 +9,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
+    QLineEdit,
     QMenu,
     QSpinBox,
     QToolButton,
@@ -17,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.engine.types import Sampling
-from desktop_scope.gui import actions, theme
+from desktop_scope.gui import actions, chat_actions, theme
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 
@@ -26,7 +27,7 @@ _Box = TypeVar("_Box", QSpinBox, QDoubleSpinBox)
 
 def sampling_button(store: Store) -> QToolButton:
     """A button that says how answers are drawn, and opens what changes it."""
-    button = tool_button("", "Length, temperature, top-p and seed of the answers")
+    button = tool_button("", "Length, temperature, top-p, seed, system prompt")
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     menu = QMenu(button)
     action = QWidgetAction(menu)
@@ -78,14 +79,23 @@ class _Form(QWidget):
         ):
             form.addRow(title, box)
             box.valueChanged.connect(self._set)
+        self._system = QLineEdit(placeholderText="the model’s own")
+        self._system.setAccessibleName("System prompt")
+        self._system.setToolTip("What a chat begins with: how the model is to be")
+        self._system.setMinimumWidth(240)
+        self._system.editingFinished.connect(self._tell)
+        form.addRow("System prompt", self._system)
         self._store.changed.connect(self._render)
         self._render(store.state, frozenset({"sampling"}))
 
     @Slot(object, object)
     def _render(self, state: object, fields: frozenset[str]) -> None:  # type: ignore[override]
-        if "sampling" not in fields:
+        if not fields & {"sampling", "prompt"}:
             return
-        sampling = self._store.state.sampling
+        sampling, prompt = self._store.state.sampling, self._store.state.prompt
+        self._system.setEnabled(prompt.chat)
+        if not self._system.hasFocus():
+            self._system.setText(chat_actions.system_of(prompt))
         for box, value in (
             (self._length, sampling.max_new_tokens),
             (self._temperature, sampling.temperature),
@@ -95,6 +105,10 @@ class _Form(QWidget):
         ):
             with QSignalBlocker(box):
                 box.setValue(value)
+
+    @Slot()
+    def _tell(self) -> None:
+        self._store.act(chat_actions.set_system, self._system.text())
 
     @Slot()
     def _set(self) -> None:

@@ -74,7 +74,8 @@ class _Strength(QDoubleSpinBox):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().horizontalAdvance("push −0.00") + 24, self._height())
+        width = self.fontMetrics().horizontalAdvance(f"{self.prefix()}−00.00")
+        return QSize(width + 24, self._height())
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -161,6 +162,11 @@ class Dial(QWidget):
             self._what.setItemData(
                 self._what.count() - 1, MODES[mode][1], Qt.ItemDataRole.ToolTipRole
             )
+        self._what.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self._what.setMinimumContentsLength(5)  # its list is as wide as it needs to be
+        self._what.view().setMinimumWidth(110)
         self._more = tool_button(
             "⋯", self.tr("Where and when it acts, and what the strength is shown in"), True
         )
@@ -288,6 +294,7 @@ class Dial(QWidget):
             self._spin.setDecimals(1 if unit is Unit.ABSOLUTE else 2)
             self._spin.setSingleStep({Unit.MAX: 0.1, Unit.PUSH: 0.02, Unit.ABSOLUTE: 1.0}[unit])
             self._spin.setRange(-_MOST / one, _MOST / one)
+        self._spin.updateGeometry()
         self.set_value(self._value)
 
     def _draw_aside(self) -> None:
