@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from desktop_scope.engine.devices import import_torch
-from desktop_scope.engine.questions import ExplainAnswer, VerifyCauses
+from desktop_scope.engine.questions import ExplainAnswer, ListRunners, VerifyCauses
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
@@ -28,6 +28,7 @@ from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
     LearnMeanings,
+    NameFeatures,
     OpenCatalogue,
     RankFeatures,
     ReadCard,
@@ -93,6 +94,7 @@ class Workbench:
             ContrastTexts: lambda request, job: contrast_texts(
                 self.engine, request.a, request.b, job
             ),
+            ListRunners: lambda request, job: self.engine.runners(request, job),
             VerifyCauses: lambda request, job: self.engine.verify(request, job),
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
@@ -104,6 +106,7 @@ class Workbench:
             RankFeatures: lambda request, job: self.catalogue.rank(request, job.check),
             ReadExample: lambda request, job: self.engine.example(request, job),
             LearnMeanings: lambda request, job: self.catalogue.learn_meanings(request, job.check),
+            NameFeatures: lambda request, job: self.catalogue.names(request.features),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
             MarkFeatures: self._mark,
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),

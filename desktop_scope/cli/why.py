@@ -62,9 +62,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ScopeError("--top and --verify count features.", "Try --top 20 --verify 10.")
     bench, job = open_workbench(options), terminal_job()
     question = Question(Prompt(options.prompt, options.chat), options.answer, options.instead)
-    request = ExplainAnswer(question, Method(options.method), options.attention == "frozen")
-    found = bench.handle(request, job).attribution
-    causes = tuple(found.causes(max(options.top, options.verify)))
+    frozen, n = options.attention == "frozen", max(options.top, options.verify)
+    explanation = bench.handle(ExplainAnswer(question, Method(options.method), frozen, n), job)
+    found, causes = explanation.attribution, explanation.causes
     verified = None
     if options.verify:
         verified = bench.handle(VerifyCauses(question, causes[: options.verify]), job)

@@ -33,10 +33,10 @@ from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.linearising import linearised
 from desktop_scope.engine.memory import available
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.questions import Attribution, Method, Question
+from desktop_scope.engine.questions import Attribution, Method, Question, Words
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.trace import Activations, mask_of, own_mask
-from desktop_scope.engine.types import FeatureActs, Floats
+from desktop_scope.engine.types import FeatureActs, Floats, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
@@ -64,12 +64,9 @@ class Fork:
         Raises:
             ScopeError: The answers are equal, one begins with the other, or all is too long.
         """
-        prompt = model.encode(question.prompt)
-        answer, instead = (
-            tuple(model.continuation(said) if isinstance(said, str) else said)
-            for said in (question.answer, question.instead)
-        )
-        return cls.at((*prompt.ids, *question.before), answer, instead).checked(model)
+        text = text_of(model, question.prompt, question.before)
+        answer, instead = (ids_of(model, said) for said in (question.answer, question.instead))
+        return cls.at(text, answer, instead).checked(model)
 
     @classmethod
     def at(cls, text: tuple[int, ...], answer: tuple[int, ...], instead: tuple[int, ...]) -> Fork:
@@ -145,6 +142,16 @@ class Fork:
             after = model.logits(hidden[row, n - 1 : n - 1 + len(answer)]).log_softmax(-1)
             found.append(after[range(len(answer)), list(answer)].sum())
         return torch.stack(found)
+
+
+def text_of(model: LanguageModel, prompt: Prompt, before: Words) -> tuple[int, ...]:
+    """Tokens of a prompt and what the answer begins with."""
+    return (*model.encode(prompt).ids, *(ids_of(model, before) if before else ()))
+
+
+def ids_of(model: LanguageModel, words: Words) -> tuple[int, ...]:
+    """Tokens of literal text; tokens as they are."""
+    return tuple(model.continuation(words)) if isinstance(words, str) else words
 
 
 class Pass:

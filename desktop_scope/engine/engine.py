@@ -21,7 +21,14 @@ from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.levers import LeverMeter, LeverScores
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.questions import ExplainAnswer, Explanation, Verification, VerifyCauses
+from desktop_scope.engine.questions import (
+    ExplainAnswer,
+    Explanation,
+    ListRunners,
+    Runners,
+    Verification,
+    VerifyCauses,
+)
 from desktop_scope.engine.reading import TextReader
 from desktop_scope.engine.recorded import Recordings
 from desktop_scope.engine.requests import (
@@ -45,8 +52,8 @@ from desktop_scope.engine.types import (
     TextActs,
     Trace,
 )
-from desktop_scope.engine.verifying import verify_causes
 from desktop_scope.engine.watching import Watching
+from desktop_scope.engine.verifying import list_runners, verify_causes
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 
@@ -132,7 +139,12 @@ class Engine:
         """Why one answer rather than another."""
         fork = Fork.of(self.model, request.question)
         how = request.method, request.frozen_attention
-        return Explanation(request.question, attribute(self.model, self.saes, fork, job, *how))
+        found = attribute(self.model, self.saes, fork, job, *how)
+        return Explanation(request.question, found, tuple(found.causes(request.n_causes)))
+
+    def runners(self, request: ListRunners, job: Job) -> Runners:
+        """What the model might say next."""
+        return list_runners(self.model, request, job)
 
     def verify(self, request: VerifyCauses, job: Job) -> Verification:
         """Whether switching features off does what was said."""

@@ -15,6 +15,8 @@ import numpy as np
 from desktop_scope.engine.requests import Request
 from desktop_scope.engine.types import FeatureActs, FeatureId, Floats, Prompt, lock
 
+Words = str | tuple[int, ...]  # literal text, or token ids
+
 
 class Method(StrEnum):
     """How a feature's effect is estimated; see ``engine.attribution`` for the equations."""
@@ -30,13 +32,36 @@ class Question:
 
     Attributes:
         answer: Literal text with its leading space, or token ids.
-        before: Tokens of the answer up to where the two ways begin.
+        before: The answer up to where the two ways begin.
     """
 
     prompt: Prompt
-    answer: str | tuple[int, ...]
-    instead: str | tuple[int, ...]
-    before: tuple[int, ...] = ()
+    answer: Words
+    instead: Words
+    before: Words = ()
+
+
+@dataclass(frozen=True)
+class ListRunners(Request):
+    """What the model might say next, the likeliest first."""
+
+    kind = "runners"
+    replaces = frozenset({"runners"})
+    worker = "engine"
+
+    prompt: Prompt
+    before: Words = ()
+
+
+@dataclass(frozen=True)
+class Runners:
+    """What the model might say next, the likeliest first."""
+
+    prompt: Prompt
+    before: Words
+    ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    probs: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +75,7 @@ class ExplainAnswer(Request):
     question: Question
     method: Method = Method.GRADIENT
     frozen_attention: bool = True  # of relp
+    n_causes: int = 150  # that are listed
 
 
 class Cause(NamedTuple):
@@ -202,19 +228,34 @@ class Attribution:
         sizes = [len(effects) for effects in self.effects]
         every = np.concatenate(self.effects) if sizes else np.zeros(0, np.float32)
         starts = np.cumsum([0, *sizes])
-        found = []
-        for n in np.argsort(-np.abs(every), kind="stable")[:limit]:
-            s = int(np.searchsorted(starts, n, side="right")) - 1
-            acts, at = self.acts[s], int(n - starts[s])
-            token = int(np.searchsorted(acts.indptr, at, side="right")) - 1
-            feature = FeatureId(self.slots[s], int(acts.indices[at]))
-            found.append(Cause(feature, token, float(acts.values[at]), float(every[n])))
-        return found
+        order = np.argsort(-np.abs(every), kind="stable")[:limit]
+        which = np.searchsorted(starts, order, side="right") - 1
+        return [self._cause(int(s), int(n - starts[s])) for s, n in zip(which, order, strict=True)]
+
+    def largest_each(self, limit: int) -> list[Cause]:
+        """The largest effects of every SAE, SAE after SAE."""
+        return [
+            self._cause(s, int(n))
+            for s, effects in enumerate(self.effects)
+            for n in np.argsort(-np.abs(effects), kind="stable")[:limit]
+        ]
+
+    def _cause(self, s: int, n: int) -> Cause:
+        """One stored activation of one SAE."""
+        acts = self.acts[s]
+        token = int(np.searchsorted(acts.indptr, n, side="right")) - 1
+        feature = FeatureId(self.slots[s], int(acts.indices[n]))
+        return Cause(feature, token, float(acts.values[n]), float(self.effects[s][n]))
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """An answer to a question."""
+    """An answer to a question.
+
+    Attributes:
+        causes: What matters most, the largest effect first.
+    """
 
     question: Question
     attribution: Attribution
+    causes: tuple[Cause, ...]

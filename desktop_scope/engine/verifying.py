@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
-from desktop_scope.engine.ablating import Run, likelihoods
-from desktop_scope.engine.attribution import Fork
+from desktop_scope.engine.ablating import Run, likelihoods, run_batch
+from desktop_scope.engine.attribution import Fork, text_of
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.questions import Cause, Question, Verification
+from desktop_scope.engine.questions import Cause, ListRunners, Question, Runners, Verification
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.types import FeatureId, Intervention, Mode, Positions
 from desktop_scope.engine.worker import Job
+
+_N_RUNNERS = 10
 
 
 def verify_causes(
@@ -43,6 +46,22 @@ def verify_causes(
     m = sides[:, 0] - sides[:, 1]
     fallen = (m[0] - m[1:]).astype(np.float32)
     return Verification(question, tuple(causes), fallen[:-1], float(fallen[-1]))
+
+
+def list_runners(model: LanguageModel, request: ListRunners, job: Job) -> Runners:
+    """The likeliest next tokens.
+
+    Raises:
+        ScopeError: The text is empty or too long.
+    """
+    text = text_of(model, request.prompt, request.before)
+    with torch.inference_mode():
+        hidden = run_batch(model, (), [Run(text)], job)
+        probs, ids = model.logits(hidden[0, -1]).softmax(-1).topk(_N_RUNNERS)
+    texts = tuple(model.texts[i] for i in ids.tolist())
+    return Runners(
+        request.prompt, request.before, tuple(ids.tolist()), texts, tuple(probs.tolist())
+    )
 
 
 def _off(fork: Fork, causes: Sequence[Cause], row: int) -> tuple[Intervention, ...]:

@@ -149,6 +149,10 @@ class Catalogue:
         self.card.cache_clear()
         self._family.cache_clear()
 
+    def names(self, features: Sequence[FeatureId]) -> dict[FeatureId, Label]:
+        """What some features are called."""
+        return {feature: self.label(feature) for feature in features}
+
     def label(self, feature: FeatureId) -> Label:
         """A feature's label.
 

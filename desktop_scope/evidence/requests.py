@@ -61,6 +61,17 @@ class ReadCard(Request):
 
 
 @dataclass(frozen=True)
+class NameFeatures(Request):
+    """What some features are called."""
+
+    kind = "names"
+    replaces = frozenset({"names"})
+
+    features: tuple[FeatureId, ...]
+    revision: int = 0  # of what is known about the features
+
+
+@dataclass(frozen=True)
 class RankFeatures(Request):
     """Features, filtered and in order.
 

@@ -33,6 +33,7 @@ from desktop_scope.gui.states.discovery import DiscoveryState
 from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.gui.states.recipes import RecipesState
 from desktop_scope.gui.states.steering import SteeringState
+from desktop_scope.gui.states.why import WhyState
 from desktop_scope.library.browsing import Listing
 from desktop_scope.library.entries import Library, ModelEntry
 from desktop_scope.library.folders import Shelf
@@ -148,6 +149,7 @@ class AppState:
     gifts: int = 0  # how often something was
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
     discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
+    why: WhyState = field(default_factory=WhyState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)

@@ -27,6 +27,8 @@ _WORDS = {
     "delete recipe": "Deleting the recipe",
     "identify": "Looking at what you gave",
     "scan": "Looking through this machine’s folders",
+    "why": "Following the answer back",
+    "verify": "Switching features off",
     "check": "Checking an autoencoder",
     "record": "Making traces of this length fast",
     "wander": "Looking for something interesting",

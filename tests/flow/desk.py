@@ -10,6 +10,16 @@ from typing import Any
 import numpy as np
 
 from desktop_scope.engine.cost_types import Damage
+from desktop_scope.engine.questions import (
+    Attribution,
+    Cause,
+    ExplainAnswer,
+    Explanation,
+    ListRunners,
+    Runners,
+    Verification,
+    VerifyCauses,
+)
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
@@ -41,6 +51,7 @@ from desktop_scope.evidence.marks.requests import MarkFeatures
 from desktop_scope.evidence.marks.types import Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
+    NameFeatures,
     OpenCatalogue,
     RankFeatures,
     ReadCard,
@@ -110,6 +121,19 @@ def _maxima(path: Path) -> np.ndarray:
     return np.full(8, 1.0 if "pack" in path.name else np.nan, np.float32)
 
 
+def explanation(request: ExplainAnswer) -> Explanation:
+    """One feature on one token makes all the difference."""
+    acts = FeatureActs(
+        np.array([0, 0, 1], np.int32), np.array([3], np.int32), np.ones(1, np.float32)
+    )
+    nothing = np.zeros((1, 2), np.float32)
+    found = Attribution(
+        (1, 2), ("a", "b"), 2, (5,), (6,), (-1.0, -3.0), request.method, (0,), (acts,),
+        (np.full(1, 2.0, np.float32),), nothing, nothing.copy(), (), 0.1,
+    )  # fmt: skip
+    return Explanation(request.question, found, (Cause(FeatureId(0, 3), 1, 1.0, 2.0),))
+
+
 def health(slot: int, verdict: Verdict = Verdict.GREEN, best: Tried | None = None) -> Health:
     """What a check has shown."""
     hook = "blocks.0.hook_resid_post"
@@ -151,6 +175,10 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     Browse: lambda r: Listing(),
     Identify: lambda r: Workspace(r.paths, Path("found")),
     CheckSae: lambda r: health(r.slot),
+    ListRunners: lambda r: Runners(r.prompt, r.before, (5, 6), (" a", " b"), (0.6, 0.3)),
+    ExplainAnswer: explanation,
+    VerifyCauses: lambda r: Verification(r.question, r.causes, np.ones(1, np.float32), 1.0),
+    NameFeatures: lambda r: {},
     RecordTrace: lambda r: "",
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
 }

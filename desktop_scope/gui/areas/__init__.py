@@ -8,6 +8,7 @@ from desktop_scope.gui.areas import (
     opening,
     reading,
     recipes,
+    why,
 )
 from desktop_scope.gui.areas.base import Area
 
@@ -19,4 +20,5 @@ AREAS: tuple[Area, ...] = (
     library.AREA,
     marks.AREA,
     discovering.AREA,
+    why.AREA,
 )

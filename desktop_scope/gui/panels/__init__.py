@@ -8,12 +8,14 @@ from desktop_scope.gui.panels.library import LibraryPanel
 from desktop_scope.gui.panels.prompt import PromptPanel
 from desktop_scope.gui.panels.steering import SteeringPanel
 from desktop_scope.gui.panels.tokens import TokensPanel
+from desktop_scope.gui.panels.why import WhyPanel
 
 PANELS: tuple[type[Panel], ...] = (
     PromptPanel,
     TokensPanel,
     LayersPanel,
     SteeringPanel,
+    WhyPanel,
     LibraryPanel,
     FeaturesPanel,
     CardPanel,

@@ -1,0 +1,66 @@
+"""Why one answer rather than another, as far as the window knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from desktop_scope.engine.questions import (
+    Cause,
+    Explanation,
+    Method,
+    Question,
+    Runners,
+    Verification,
+    Words,
+)
+from desktop_scope.engine.types import FeatureId, Prompt
+from desktop_scope.evidence.types import Label
+
+
+@dataclass(frozen=True)
+class WhyState:
+    """What is asked, and what came back.
+
+    Attributes:
+        prompt: Of the text in question; None while nothing is asked.
+        before: The answer up to the place in question.
+        answer: Empty for what the model would say.
+        instead: Empty for the likeliest other thing.
+        doubted: What is to be really switched off.
+        labels: Of the features that are listed.
+    """
+
+    prompt: Prompt | None = None
+    before: Words = ()
+    answer: Words = ()
+    instead: Words = ()
+    method: Method = Method.GRADIENT
+    doubted: tuple[Cause, ...] = ()
+    runners: Runners | None = None
+    explanation: Explanation | None = None
+    labels: Mapping[FeatureId, Label] = field(default_factory=lambda: MappingProxyType({}))
+    verification: Verification | None = None
+
+    @property
+    def question(self) -> Question | None:
+        """What is asked, once both answers are known."""
+        if self.prompt is None or not self.answer or not self.instead:
+            return None
+        return Question(self.prompt, self.answer, self.instead, self.before)
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """What is listed, the largest effect first."""
+        return self.explanation.causes if self.explanation is not None else ()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what came back is about what is asked."""
+        found = self.explanation
+        return (
+            found is not None
+            and found.question == self.question
+            and found.attribution.method == self.method
+        )
