@@ -52,8 +52,8 @@ from desktop_scope.engine.types import (
     TextActs,
     Trace,
 )
-from desktop_scope.engine.watching import Watching
 from desktop_scope.engine.verifying import list_runners, verify_causes
+from desktop_scope.engine.watching import Watching
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 
