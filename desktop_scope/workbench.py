@@ -23,8 +23,13 @@ from desktop_scope.engine.requests import (
 from desktop_scope.engine.types import Generation, Health, Intervention, Loaded, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
-from desktop_scope.evidence.marks.requests import MarkFeatures
-from desktop_scope.evidence.marks.types import Marked
+from desktop_scope.evidence.marks.requests import (
+    ExportMarks,
+    ImportLabels,
+    JudgeLabels,
+    MarkFeatures,
+)
+from desktop_scope.evidence.marks.types import Judged, Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
     LearnMeanings,
@@ -108,7 +113,10 @@ class Workbench:
             LearnMeanings: lambda request, job: self.catalogue.learn_meanings(request, job.check),
             NameFeatures: lambda request, job: self.catalogue.names(request.features),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
-            MarkFeatures: self._mark,
+            MarkFeatures: self._marking("mark_features"),
+            ImportLabels: self._marking("take_in"),
+            ExportMarks: self._marking("write_out"),
+            JudgeLabels: self._judge,
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
             ReadRecipes: lambda request, job: read_recipes(
                 request, self.catalogue, self.engine.loaded
@@ -185,10 +193,19 @@ class Workbench:
             self._catalogue.learn(request.slot, SampleEvidence.of(health))
         return health
 
-    def _mark(self, request: MarkFeatures, job: Job) -> Marked:
-        from desktop_scope.evidence.marks.marking import mark_features
+    def _marking(self, name: str) -> Callable[[Any, Job], Marked]:
+        def handle(request: Request, job: Job) -> Marked:
+            from desktop_scope.evidence.marks import marking
 
-        return mark_features(self.catalogue, request)
+            marked: Marked = getattr(marking, name)(self.catalogue, request)
+            return marked
+
+        return handle
+
+    def _judge(self, request: JudgeLabels, job: Job) -> Judged:
+        from desktop_scope.evidence.marks.marking import judge_labels
+
+        return judge_labels(self.catalogue, request, job)
 
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.catalogue import Catalogue

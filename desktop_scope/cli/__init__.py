@@ -17,6 +17,7 @@ from desktop_scope.cli import (
     demo,
     feature,
     index,
+    labels,
     listing,
     sae,
     screenshot,
@@ -29,7 +30,7 @@ from desktop_scope.cli import (
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 
-VERBS = (demo, listing, sae, index, trace, feature, search, steer, why, screenshot, bench)
+VERBS = (demo, listing, sae, index, labels, trace, feature, search, steer, why, screenshot, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,9 +14,10 @@ from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.feature_names import feature_name
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.sae import sae_of
-from desktop_scope.engine.types import FeatureId, Floats, Trace
+from desktop_scope.engine.types import FeatureId, Floats, SaeInfo, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.court.judging import PackCourt
 from desktop_scope.evidence.discovery import Discovery
 from desktop_scope.evidence.finding import Finder
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
@@ -62,6 +63,7 @@ class Catalogue:
         books: The labels of every open pack, with the place among the SAEs of each of its layers.
         notes: What the user should know about how the evidence was opened.
         together: Which features fire together.
+        courts: Which judge the labels of every open pack.
     """
 
     def __init__(
@@ -72,10 +74,11 @@ class Catalogue:
         books: Sequence[tuple[LabelBook, Sequence[int]]] = (),
         notes: Sequence[str] = (),
         together: Together | None = None,
+        courts: Sequence[PackCourt] = (),
     ) -> None:
         self._engine = engine
         self._evidence = list(evidence)
-        self.marks = marks
+        self.marks, self.courts = marks, courts
         self._notes = (*marks.notes, *notes, *(note for book, _ in books for note in book.notes))
         self._together = together or Together([None] * len(self._evidence))
         self.discovery = Discovery(engine, self._evidence)
@@ -94,7 +97,7 @@ class Catalogue:
         """
         evidence: dict[int, SaeEvidence] = {}
         packs: dict[int, tuple[Pack, Path]] = {}
-        books = []
+        books, opened = [], []
         for folder in workspace.saes:
             if not is_pack(folder):
                 continue
@@ -113,6 +116,8 @@ class Catalogue:
             for layer, (slot, norm) in enumerate(zip(slots, norms, strict=True)):
                 evidence[slot] = PackEvidence(store, book, layer, norm)
             books.append((book, slots))
+            texts = [book.texts(layer) for layer in range(store.n_layers)]
+            opened.append((store, texts, folder, slots))
         notes: list[str] = []
         for slot, sae in enumerate(engine.saes):
             if slot not in evidence:
@@ -129,13 +134,27 @@ class Catalogue:
             marks.know(key, described(engine, slot))
             marked.append(MarkedEvidence(evidence[slot], marks, key))
         together = open_together(engine.saes, engine.model.info, notes)
-        return cls(engine, marked, marks, books, notes, together)
+        courts = [
+            PackCourt(engine, store, texts, folder, slots, marked)
+            for store, texts, folder, slots in opened
+        ]
+        return cls(engine, marked, marks, books, notes, together, courts)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""
         maxima = tuple(evidence.max_active for evidence in self._evidence)
         norms = tuple(evidence.median_norm for evidence in self._evidence)
         return Opened(maxima, self._notes, norms)
+
+    @property
+    def infos(self) -> tuple[SaeInfo, ...]:
+        """What is to be said of each SAE."""
+        return self._engine.infos
+
+    @property
+    def model_id(self) -> str:
+        """The open model."""
+        return self._engine.model.info.id
 
     @property
     def evidence(self) -> tuple[MarkedEvidence, ...]:

@@ -15,7 +15,7 @@ MAX_LENGTH = 60
 
 _DENSE = 0.18  # fires on more tokens than this: hardly about one thing
 _ENDING_REQUEST = " ending the user's request"
-_SOURCES = {  # what to call a part of the corpus
+SOURCES = {  # what to call a part of the corpus
     "bible": "the Bible",
     "code": "program code",
     "gcide": "dictionaries",
@@ -27,7 +27,7 @@ _SOURCES = {  # what to call a part of the corpus
     "shakespeare": "Shakespeare",
     "sotu": "political speeches",
 }
-_MARKS = {
+MARKS = {
     ",": "comma",
     ".": "full stop",
     ":": "colon ':'",
@@ -60,7 +60,7 @@ _ENDINGS = (
     *("ing", "eth", "est", "ery", "age", "ate", "ian", "ed", "ly", "er", "or", "al", "ic", "en"),
     "'s",
 )
-_ONE_OF = {  # a group's name as the word before or after
+ONE_OF = {  # a group's name as the word before or after
     "articles": "an article",
     "forms of 'be'": "a form of 'be'",
     "modal verbs": "a modal verb",
@@ -535,7 +535,7 @@ class Namer:
         groups: Tally[str] = Tally()
         for u, m in mass.items():
             for group in self._grammar[u]:
-                if group in _ONE_OF:
+                if group in ONE_OF:
                     groups[group] += m
         fitting = [
             (m * math.log(1 / self._group_frequency[g]), g)
@@ -544,7 +544,7 @@ class Namer:
         ]
         if fitting:
             group = max(fitting)[1]
-            return f"{word} {_ONE_OF[group]}", frozenset(
+            return f"{word} {ONE_OF[group]}", frozenset(
                 u for u in mass if group in self._grammar[u]
             )
         numbers = frozenset(u for u in mass if self._kinds[u] == UnitKind.NUMBER)
@@ -577,7 +577,7 @@ class Namer:
             mass[self._sources[peak.source]] += peak.weight
         named: Tally[str] = Tally()
         for source, weight in mass.items():
-            named[_SOURCES.get(source, "")] += weight
+            named[SOURCES.get(source, "")] += weight
         source, weight = named.most(1)[0]
         return source if source and weight >= 0.7 else ""
 
@@ -617,7 +617,7 @@ class Namer:
     def _quoted(self, feature: Feature, unit: int, short: bool = False) -> str:
         kind, name = self._kinds[unit], self._names[unit]
         if kind == UnitKind.MARK:
-            return f"'{name}'" if short and name != "�" else _MARKS.get(name, f"'{name}'")
+            return f"'{name}'" if short and name != "�" else MARKS.get(name, f"'{name}'")
         if kind == UnitKind.FORMAT and short:
             return _short_tag(name)
         if kind == UnitKind.SPACE:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from desktop_scope.engine.types import FeatureId, Floats, Ints
@@ -45,7 +47,68 @@ class Label:
     @property
     def doubtful(self) -> bool:
         """Whether it is shown in grey everywhere: unscored, or hardly better than chance."""
-        return self.score is None or self.score < PASSING_SCORE
+        measured = self.score is not None and self.score >= PASSING_SCORE
+        return self.source is not Source.NONE and not measured
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A text that somebody typed to try a label.
+
+    Attributes:
+        said: Whether it should fire there, if the label is right.
+        peak: How strongly it did, at most.
+    """
+
+    text: str
+    said: bool
+    peak: float
+
+    @property
+    def fires(self) -> bool:
+        """Whether the feature fires on it."""
+        return self.peak > 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out when a label was tried on held-out text.
+
+    Attributes:
+        judge: Who read the label: ``words`` (only the words in it were looked for), or a model.
+        fires: On so many places the feature fires …
+        caught: … and on so many of them the label said so.
+        hard: On so many places it is silent, but a near neighbour fires …
+        hard_alarms: … and on so many of them the label said it would fire.
+        silent: On so many places elsewhere it is silent …
+        alarms: … and on so many of them the label said it would fire.
+    """
+
+    judge: str
+    fires: int
+    caught: int
+    hard: int
+    hard_alarms: int
+    silent: int
+    alarms: int
+
+    @property
+    def score(self) -> float:
+        """Balanced accuracy; 0.5 is no better than chance."""
+        hits = self.caught / max(self.fires, 1)
+        quiet = 1 - (self.hard_alarms + self.alarms) / max(self.hard + self.silent, 1)
+        return (hits + quiet) / 2
+
+    def with_trials(self, trials: Iterable[Trial]) -> Verdict:
+        """The same with what a person said of texts of their own."""
+        counts = Counter((trial.fires, trial.said) for trial in trials)
+        return replace(
+            self,
+            fires=self.fires + counts[True, True] + counts[True, False],
+            caught=self.caught + counts[True, True],
+            silent=self.silent + counts[False, True] + counts[False, False],
+            alarms=self.alarms + counts[False, True],
+        )
 
 
 @dataclass(frozen=True)
@@ -56,7 +119,8 @@ class FeatureMarks:
     starred: bool = False
     lists: tuple[str, ...] = ()
     labels: tuple[Label, ...] = ()  # all it has, the one that is shown first
-    trials: tuple[tuple[str, bool], ...] = ()  # typed texts, and whether they should fire
+    trials: tuple[Trial, ...] = ()
+    verdict: Verdict | None = None  # of the label that is shown; None before it was tried
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QAbstractButton, QComboBox
 
+from desktop_scope.evidence.types import Card
 from desktop_scope.gui import (
     actions,
     chat_actions,
     discovery_actions,
+    marks_actions,
     rack_actions,
     recipe_actions,
 )
@@ -71,6 +73,15 @@ def _with_card(action: Callable[..., AppState]) -> Callable[[Window], None]:
         card = window.store.state.card
         if card is not None:
             window.store.act(action, card.feature, card.label, card.max_active)
+
+    return run
+
+
+def _with_marks(action: Callable[[AppState, Card], AppState]) -> Callable[[Window], None]:
+    def run(window: Window) -> None:
+        card = window.store.state.card
+        if card is not None:
+            window.store.act(action, card)
 
     return run
 
@@ -150,6 +161,9 @@ COMMANDS: tuple[Command, ...] = (
             lambda window: window.library.choose_files()),
     Command("file.folder", "&File", "Open a &folder …", "Ctrl+Shift+O",
             lambda window: window.choose_folder()),
+    Command("file.import", "&File", "&Import labels …", "", lambda window: window.choose_labels()),
+    Command("file.export", "&File", "&Export your labels and notes …", "",
+            lambda window: window.save_marks()),
     Command("file.screenshot", "&File", "Save a &picture of the window …", "Ctrl+Shift+S",
             lambda window: window.save_picture()),
     Command("file.quit", "&File", "&Quit", "Ctrl+Q", lambda window: window.close()),
@@ -177,6 +191,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("steering.redo", "F&eature", "Redo in the steering rac&k", "",
             _act(rack_actions.redo), lambda state: bool(state.steering.redo)),
     Command("steering.recipes", "F&eature", "Recipes for steering", "Ctrl+6", _show_recipes),
+    Command("feature.star", "F&eature", "S&tar or unstar", "Ctrl+B", _with_marks(
+            lambda state, card: marks_actions.set_starred(
+                state, card.feature, not card.marks.starred)), _has_card),
+    Command("feature.undo", "F&eature", "&Undo the last label, note or list", "Ctrl+Z",
+            _act(marks_actions.undo), lambda state: bool(state.marks.undoable)),
+    Command("feature.judge", "F&eature", "S&core all labels on held-out text", "",
+            _act(marks_actions.judge), lambda state: state.opened is not None),
     Command("feature.back", "F&eature", "&Back", "Alt+Left", _act(actions.go_back),
             lambda state: bool(state.back)),
     Command("feature.forward", "F&eature", "&Forward", "Alt+Right", _act(actions.go_forward),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from desktop_scope.engine.types import FeatureId
-from desktop_scope.evidence.marks.store import label_value
+from desktop_scope.evidence.marks.store import label_value, trial_value
 from desktop_scope.evidence.marks.types import STARS, Change, Kind
 from desktop_scope.evidence.types import Source
 from desktop_scope.gui.state import AppState
@@ -34,15 +35,42 @@ def set_starred(state: AppState, feature: FeatureId, starred: bool) -> AppState:
     return set_listed(state, feature, STARS, starred)
 
 
-def set_trial(state: AppState, feature: FeatureId, text: str, fires: bool | None) -> AppState:
-    """Say whether a text should wake a feature; None takes it back."""
-    value = None if fires is None else "fires" if fires else "silent"
-    return _change(state, feature, Kind.TRIAL, text, value) if text.strip() else state
+def set_trial(state: AppState, feature: FeatureId, said: bool | None) -> AppState:
+    """Say whether the typed text should wake a feature; None takes it back."""
+    probe = state.probe
+    if probe is None or probe.feature != feature or not probe.text.strip():
+        return state
+    value = None if said is None else trial_value(said, float(probe.values.max(initial=0.0)))
+    return _change(state, feature, Kind.TRIAL, probe.text, value)
 
 
 def undo(state: AppState) -> AppState:
     """Take back the last change to any label, note or list."""
     return _ask(state, Change(state.marks.asked + 1))
+
+
+def may_hold_labels(path: Path) -> bool:
+    """Whether a dropped file is taken for labels, by its name: no model or SAE has such a one."""
+    name = path.name.lower()
+    listed = name.endswith((".csv", ".jsonl", ".jsonl.gz", ".json.gz"))
+    return listed or (name.endswith(".json") and name.startswith(("batch-", "explanation")))
+
+
+def import_labels(state: AppState, *paths: Path) -> AppState:
+    """Take in labels from files and folders."""
+    marks = replace(state.marks, importing=paths, files=state.marks.files + 1)
+    return replace(state, marks=marks)
+
+
+def export_marks(state: AppState, path: Path) -> AppState:
+    """Write own labels, notes, stars and lists to a file."""
+    marks = replace(state.marks, exporting=path, files=state.marks.files + 1)
+    return replace(state, marks=marks)
+
+
+def judge(state: AppState, on: bool = True) -> AppState:
+    """Have all labels judged, or no longer."""
+    return replace(state, marks=replace(state.marks, judging=on))
 
 
 def _change(

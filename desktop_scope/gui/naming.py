@@ -13,3 +13,10 @@ def title(label: Label, name: str) -> str:
 def with_number(label: Label, name: str) -> str:
     """Label and number, or the number alone."""
     return f"{label.text}  ·  {name}" if label.source is not Source.NONE else f"feature {name}"
+
+
+def scored(label: Label) -> str:
+    """How well a label predicts, in a few words."""
+    if label.score is None:
+        return "not scored"
+    return f"score {label.score:.2f}"

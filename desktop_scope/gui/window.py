@@ -17,10 +17,11 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar, QWidget
 
 from desktop_scope.engine.requests import Workspace
-from desktop_scope.gui import actions, theme
+from desktop_scope.gui import actions, marks_actions, theme
 from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.docks import Docks
 from desktop_scope.gui.header import Header
+from desktop_scope.gui.marks_actions import may_hold_labels
 from desktop_scope.gui.panels import PANELS
 from desktop_scope.gui.panels.library import LibraryPanel
 from desktop_scope.gui.settings import Settings
@@ -205,6 +206,22 @@ class Window(QMainWindow):
         if folder := QFileDialog.getExistingDirectory(self, "Open a model, autoencoders or a pack"):
             self.store.act(actions.give, (Path(folder),))
 
+    def choose_labels(self) -> None:
+        """Let the user import labels."""
+        chosen, _ = QFileDialog.getOpenFileNames(
+            self, "Import labels", "", "Labels (*.jsonl.gz *.jsonl *.json *.csv)"
+        )
+        if chosen:
+            self.store.act(marks_actions.import_labels, *map(Path, chosen))
+
+    def save_marks(self) -> None:
+        """Let the user export own labels, notes, stars and lists."""
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Export your labels and notes", "my-labels.jsonl", "JSON lines (*.jsonl)"
+        )
+        if path:
+            self.store.act(marks_actions.export_marks, Path(path))
+
     @property
     def library(self) -> LibraryPanel:
         """Where models and SAEs are opened."""
@@ -232,7 +249,10 @@ class Window(QMainWindow):
         paths = tuple(Path(url.toLocalFile()) for url in urls if url.isLocalFile())
         if paths:
             event.acceptProposedAction()
-            self.store.act(actions.give, paths)
+            if all(map(may_hold_labels, paths)):
+                self.store.act(marks_actions.import_labels, *paths)
+            else:
+                self.store.act(actions.give, paths)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Only now is the size known for which the original layout is meant."""

@@ -47,8 +47,13 @@ from desktop_scope.engine.types import (
     Verdict,
 )
 from desktop_scope.engine.worker import Done, Event
-from desktop_scope.evidence.marks.requests import MarkFeatures
-from desktop_scope.evidence.marks.types import Marked
+from desktop_scope.evidence.marks.requests import (
+    ExportMarks,
+    ImportLabels,
+    JudgeLabels,
+    MarkFeatures,
+)
+from desktop_scope.evidence.marks.types import Judged, Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
     NameFeatures,
@@ -167,6 +172,9 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     SaveRecipe: lambda r: r.path or Path("own") / r.recipe.name,
     DeleteRecipe: lambda r: None,
     KeepShelf: lambda r: Shelf(),
+    ImportLabels: lambda r: Marked(0, 1, message="Imported 1."),
+    ExportMarks: lambda r: Marked(0, 1, message="Wrote 1."),
+    JudgeLabels: lambda r: Judged(r.step, r.step < 3, r.step, 3),
     MarkFeatures: lambda r: Marked(
         *(r.changes[-1].number if r.changes else 0,) * 2,
         labels=tuple((feature, Label(f"new {feature}", Source.OWN, "high")) for feature in r.shown),

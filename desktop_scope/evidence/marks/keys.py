@@ -26,7 +26,7 @@ def described(engine: Engine, slot: int) -> str:
     return json.dumps(
         {
             "model": engine.model.info.id,
-            "sae": info.name,
+            "sae_name": info.name,
             "layer": info.layer,
             "hook_name": info.hook_out,
             "d_sae": info.d_sae,

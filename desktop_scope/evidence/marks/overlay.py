@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 
 from desktop_scope.engine.types import Bools, Floats, Ints
+from desktop_scope.evidence.court.verdicts import Verdicts
 from desktop_scope.evidence.interest import Peaks
 from desktop_scope.evidence.known import SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import word_query
 from desktop_scope.evidence.levers import LeverBook
-from desktop_scope.evidence.marks.store import MarkStore
+from desktop_scope.evidence.marks.store import MarkStore, read_trial
 from desktop_scope.evidence.marks.types import STARS, Kind
-from desktop_scope.evidence.types import Example, FeatureMarks, Label, TopToken
+from desktop_scope.evidence.types import Example, FeatureMarks, Label, TopToken, Verdict
 
 
 class MarkedEvidence:
@@ -22,16 +24,30 @@ class MarkedEvidence:
     Args:
         base: What is known without the person.
         key: Under which the marks of this SAE are kept.
+
+    Attributes:
+        judged: The verdicts on the shipped labels; None before there are any.
+        tried: By feature, labels of the person's that a court has tried, and what came out.
     """
 
     def __init__(self, base: SaeEvidence, marks: MarkStore, key: str) -> None:
         self._base, self._marks, self.key = base, marks, key
+        self.judged: Verdicts | None = None
+        self.tried: dict[int, tuple[str, Verdict | None]] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """The marks have changed."""
-        self._labelled = self._marks.features(self.key, len(self.density), Kind.LABEL)
+        """The marks or the verdicts have changed."""
+        n, key = len(self.density), self.key
+        self._labelled = self._marks.features(key, n, Kind.LABEL)
+        self._special = self._marks.features(key, n, Kind.TRIAL) | self._labelled
+        self._special |= self._marks.features(key, n, Kind.VERDICT)
         self._starred = self.listed(STARS)
+        scores = self._base.scores if self.judged is None else self.judged.scores
+        self._scores = scores.copy()
+        for index in np.flatnonzero(self._special).tolist():
+            verdict = self.verdict(index)
+            self._scores[index] = np.nan if verdict is None else verdict.score
 
     def learn(self, sample: SampleEvidence) -> bool:
         """Take in what a sample of text has shown, if it is better than what there was."""
@@ -68,7 +84,7 @@ class MarkedEvidence:
     @property
     def scores(self) -> Floats:
         """How well the labels that are shown predict where features fire, [N]."""
-        return np.where(self._labelled, np.float32(np.nan), self._base.scores)
+        return self._scores
 
     @property
     def starred(self) -> Bools:
@@ -86,10 +102,41 @@ class MarkedEvidence:
 
     def label(self, index: int) -> Label:
         """A feature's label: the person's own, else an imported one, else the shipped one."""
+        score = float(self._scores[index])
+        return replace(self._unscored(index), score=None if np.isnan(score) else score)
+
+    def shipped(self, index: int) -> Label:
+        """The label that a feature has without the person."""
+        return self._base.label(index)
+
+    def _unscored(self, index: int) -> Label:
         if self._labelled[index]:
             return self._marks.labels(self.key, index)[0]
-        score = float(self._base.scores[index])
-        return replace(self._base.label(index), score=None if np.isnan(score) else score)
+        return self._base.label(index)
+
+    def verdict(self, index: int) -> Verdict | None:
+        """What came out when the label that is shown was tried."""
+        if not self._special[index]:
+            return None if self.judged is None else self.judged[index]
+        text, marks, key = self._unscored(index).text, self._marks, self.key
+        verdict = None if self.judged is None else self.judged[index]
+        if self._labelled[index]:
+            tried = self.tried.get(index, ("", None))
+            verdict = tried[1] if tried[0] == text else None
+        for about, value in marks.of(key, index, Kind.VERDICT):
+            judge, _, label = about.partition("\n")
+            if label == text:
+                verdict = Verdict(judge, *json.loads(value))
+        trials = [read_trial(*row) for row in marks.of(key, index, Kind.TRIAL)]
+        return verdict and verdict.with_trials(trials)
+
+    def untried(self) -> list[int]:
+        """Features whose labels of the person's no court has tried yet."""
+        return [
+            index
+            for index in np.flatnonzero(self._labelled).tolist()
+            if self.tried.get(index, ("", None))[0] != self._unscored(index).text
+        ]
 
     def marks(self, index: int) -> FeatureMarks:
         """What this user said of a feature."""
@@ -100,7 +147,8 @@ class MarkedEvidence:
             starred=STARS in lists,
             lists=tuple(name for name in lists if name != STARS),
             labels=(*marks.labels(key, index), self._base.label(index)),
-            trials=tuple((t, s == "fires") for t, s in marks.of(key, index, Kind.TRIAL)),
+            verdict=self.verdict(index),
+            trials=tuple(read_trial(*row) for row in marks.of(key, index, Kind.TRIAL)),
         )
 
     def matching(self, words: str) -> Bools:

@@ -1,8 +1,9 @@
-"""The request by which a window marks features."""
+"""The requests by which a window marks features, and has their labels judged."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from desktop_scope.engine.requests import Request
 from desktop_scope.engine.types import FeatureId
@@ -23,3 +24,44 @@ class MarkFeatures(Request):
 
     changes: tuple[Change, ...] = ()
     shown: tuple[FeatureId, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportLabels(Request):
+    """Take in labels, or exported marks, from files and folders.
+
+    Attributes:
+        attempt: The same files may be imported again.
+    """
+
+    kind = "import"
+
+    paths: tuple[Path, ...]
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ExportMarks(Request):
+    """Write the user's own labels, notes, stars and lists to a file."""
+
+    kind = "export"
+
+    path: Path
+    attempt: int
+
+
+@dataclass(frozen=True)
+class JudgeLabels(Request):
+    """Try labels on held-out text: the next few seconds of that work.
+
+    Attributes:
+        asked: The user wants all labels judged, though that takes minutes.
+        step: Counts them.
+    """
+
+    kind = "judge"
+    worker = "engine"
+    patient = True
+
+    asked: bool
+    step: int

@@ -19,7 +19,7 @@ from desktop_scope import paths
 from desktop_scope.engine.types import Bools
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.marks.types import PRECEDENCE, Kind, Mark
-from desktop_scope.evidence.types import Label, Source
+from desktop_scope.evidence.types import Label, Source, Trial
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -301,3 +301,14 @@ def read_label(key: str, value: str) -> Label:
     """The label that a mark is."""
     source, kept = Source(key), json.loads(value)
     return Label(kept["text"], source, _CONFIDENCE[source], origin=kept.get("origin", ""))
+
+
+def trial_value(said: bool, peak: float) -> str:
+    """What is kept of a typed text."""
+    return json.dumps({"said": said, "peak": peak})
+
+
+def read_trial(key: str, value: str) -> Trial:
+    """The trial that a mark is."""
+    kept = json.loads(value)
+    return Trial(key, bool(kept["said"]), float(kept["peak"]))

@@ -20,9 +20,8 @@ class Kind(StrEnum):
     LABEL = "label"  # key: source; value: what ``label_value`` makes
     NOTE = "note"  # key: none; value: the text
     LIST = "list"  # key: the list's name; value: none
-    TRIAL = "trial"  # key: a typed text; value: "fires" or "silent", what it should do
-    VERDICT = "verdict"  # key: judge and label; value: JSON of a court.types.Verdict
-    EXAMPLES = "examples"  # key: none; value: JSON of imported examples
+    TRIAL = "trial"  # key: a typed text; value: what ``trial_value`` makes
+    VERDICT = "verdict"  # key: judge and label; value: its counts as JSON
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ class Marked:
         lists: The names of all lists, most used first.
         undoable: What undoing would take back; empty if there is nothing.
         labels: Of the features that were asked about.
+        waiting: There are labels to be judged that need but a moment.
         message: What the user should know, such as what was imported.
-        hint: What to do about it.
     """
 
     done: int
@@ -76,5 +75,21 @@ class Marked:
     lists: tuple[str, ...] = ()
     undoable: str = ""
     labels: tuple[tuple[FeatureId, Label], ...] = ()
+    waiting: bool = False
     message: str = ""
-    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Some labels were tried on held-out text.
+
+    Attributes:
+        version: Of the marks; grows when there are new scores.
+        waiting: There is more to do.
+        done: Steps done, of ``total``.
+    """
+
+    version: int
+    waiting: bool
+    done: int
+    total: int

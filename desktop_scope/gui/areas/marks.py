@@ -6,19 +6,55 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from desktop_scope.engine.requests import Request
-from desktop_scope.evidence.marks.requests import MarkFeatures
-from desktop_scope.evidence.marks.types import Marked
+from desktop_scope.evidence.marks.requests import (
+    ExportMarks,
+    ImportLabels,
+    JudgeLabels,
+    MarkFeatures,
+)
+from desktop_scope.evidence.marks.types import Judged, Marked
+from desktop_scope.gui.actions import say
 from desktop_scope.gui.areas.base import Area
-from desktop_scope.gui.state import AppState
+from desktop_scope.gui.state import AppState, Message
 
 
 def _wanted(state: AppState) -> Iterator[Request]:
     if state.workspace is None or state.model is None or state.opened is None:
         return
-    changes = state.marks.changes
+    marks, changes = state.marks, state.marks.changes
     turned = (dial.feature for dial in state.rack if dial.feature is not None)
     at_hand = {*(pin.feature for pin in state.pins), *turned}
     yield MarkFeatures(changes, tuple(sorted(at_hand)) if changes else ())
+    if marks.importing:
+        yield ImportLabels(marks.importing, marks.files)
+    if marks.exporting:
+        yield ExportMarks(marks.exporting, marks.files)
+    if marks.judging or marks.waiting:
+        yield JudgeLabels(marks.judging, marks.steps)
+
+
+def _judged(state: AppState, judged: Judged) -> AppState:
+    marks = replace(
+        state.marks,
+        version=judged.version,
+        waiting=judged.waiting,
+        judging=judged.waiting and state.marks.judging,
+        steps=state.marks.steps + 1,
+    )
+    return replace(state, marks=marks)
+
+
+def _not_judged(state: AppState) -> AppState:
+    return replace(state, marks=replace(state.marks, judging=False, waiting=False))
+
+
+def _done_with_files(state: AppState, marked: Marked) -> AppState:
+    state = _no_files(_marked(state, marked))
+    return say(state, Message(marked.message, is_error=False))
+
+
+def _no_files(state: AppState) -> AppState:
+    return replace(state, marks=replace(state.marks, importing=(), exporting=None))
 
 
 def _marked(state: AppState, marked: Marked) -> AppState:
@@ -31,6 +67,7 @@ def _marked(state: AppState, marked: Marked) -> AppState:
             version=marked.version,
             lists=marked.lists,
             undoable=marked.undoable,
+            waiting=marked.waiting,
         ),
         pins=tuple(replace(p, label=labels.get(p.feature, p.label)) for p in state.pins),
         rack=tuple(
@@ -40,4 +77,13 @@ def _marked(state: AppState, marked: Marked) -> AppState:
     )
 
 
-AREA = Area(wanted=_wanted, results={"mark": _marked})
+AREA = Area(
+    wanted=_wanted,
+    results={
+        "mark": _marked,
+        "import": _done_with_files,
+        "export": _done_with_files,
+        "judge": _judged,
+    },
+    failures={"import": _no_files, "export": _no_files, "judge": _not_judged},
+)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from desktop_scope.engine.types import FeatureId
-from desktop_scope.evidence.types import Card, Neighbour
+from desktop_scope.evidence.types import Card, CoFiring, Neighbour
 from desktop_scope.gui.naming import with_number
 from desktop_scope.gui.widgets.bar_list import BarList
-from desktop_scope.gui.widgets.painting import muted, percent
+from desktop_scope.gui.widgets.painting import muted, number, percent
 
 _FAR = 0.2  # a best match that is no nearer than this is none
 _COFIRING = (
@@ -56,11 +58,10 @@ class Relations(QWidget):
 
     def set_card(self, card: Card) -> None:
         """Show the relations of a card's feature."""
-        together = [(c.feature, with_number(c.label, c.name), c.jaccard) for c in card.cofiring]
+        together = [_as_row(c, c.jaccard) for c in card.cofiring]
         heading, rows = self._cofiring
         heading.setToolTip(_COFIRING.format(card.cofiring_tokens))
-        self._fill(heading, rows, together)
-        rows.set_rows([row[1:] for row in together], grey=True, write=percent)
+        self._fill(heading, rows, together, maximum=None, write=percent)
 
         heading, rows = self._similar
         heading.setToolTip(_SIMILAR)
@@ -77,13 +78,24 @@ class Relations(QWidget):
             for n in card.family
             if n.feature != card.feature
         ]
-        self._fill(heading, rows, [row for row in relatives if row[2] >= _FAR])
+        self._fill(heading, rows, [row for row in relatives if row.value >= _FAR])
 
     def _fill(
-        self, heading: QLabel, rows: BarList, content: list[tuple[FeatureId, str, float]]
+        self,
+        heading: QLabel,
+        rows: BarList,
+        content: list[_Row],
+        maximum: float | None = 1.0,
+        write: Callable[[float], str] = number,
     ) -> None:
-        self._features[rows] = [feature for feature, _, _ in content]
-        rows.set_rows([(text, value) for _, text, value in content], maximum=1.0, grey=True)
+        self._features[rows] = [row.feature for row in content]
+        rows.set_rows(
+            [(row.text, row.value) for row in content],
+            maximum=maximum,
+            grey=True,
+            write=write,
+            dim=[n for n, row in enumerate(content) if row.doubtful],
+        )
         for widget in (heading, rows):
             widget.setVisible(bool(content))
         rows.setFixedHeight(rows.sizeHint().height() + 2)
@@ -98,5 +110,13 @@ class Relations(QWidget):
         self.feature_chosen.emit(self._features[self.sender()][row])
 
 
-def _as_row(member: Neighbour, value: float) -> tuple[FeatureId, str, float]:
-    return member.feature, with_number(member.label, member.name), value
+class _Row(NamedTuple):
+    feature: FeatureId
+    text: str
+    value: float
+    doubtful: bool
+
+
+def _as_row(member: Neighbour | CoFiring, value: float) -> _Row:
+    name = with_number(member.label, member.name)
+    return _Row(member.feature, name, value, member.label.doubtful)

@@ -6,7 +6,7 @@ import math
 
 from desktop_scope.engine.types import Health
 from desktop_scope.evidence.types import Card, Example, Insight, Interest, Label, Lever, Source
-from desktop_scope.gui.naming import title
+from desktop_scope.gui.naming import scored, title
 from desktop_scope.gui.widgets.painting import number, percent
 
 _SOURCES = {
@@ -16,6 +16,7 @@ _SOURCES = {
     Source.MODEL: "written by a language model on this machine",
     Source.IMPORTED: "imported",
 }
+_RATED = (Source.CURATED, Source.AUTOMATIC)  # whose makers said how sure they were
 _READS = 0.3  # from this kinship on the examples have a meaning in common
 _FEW_TOKENS = 0.5  # or this share of its activation falls on a few tokens
 _STRONG = 0.75  # a lever does more than this share of its layer
@@ -39,9 +40,8 @@ def source(label: Label) -> str:
     if label.source is Source.NONE:
         return "no label yet"
     by = f" ({label.origin})" if label.origin else ""
-    confidence = f", {label.confidence} confidence" if label.source is not Source.OWN else ""
-    score = f", right on {percent(label.score)} of unseen text" if label.score is not None else ""
-    return f"label {_SOURCES[label.source]}{by}{confidence}{score}"
+    confidence = f", {label.confidence} confidence" if label.source in _RATED else ""
+    return f"label {_SOURCES[label.source]}{by}{confidence}, {scored(label)}"
 
 
 def facts(card: Card, health: Health | None) -> str:

@@ -18,6 +18,7 @@ from desktop_scope.evidence.store import BIN_EDGES
 from desktop_scope.evidence.types import Card, Insight, Source
 from desktop_scope.gui import actions, theme
 from desktop_scope.gui.card import text as card_text
+from desktop_scope.gui.card.label_box import LabelBox
 from desktop_scope.gui.card.levers import LeverBox
 from desktop_scope.gui.card.relations import Relations
 from desktop_scope.gui.card.sharing import ShareButton
@@ -31,7 +32,7 @@ from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.example_list import ExampleList
 from desktop_scope.gui.widgets.histogram import Histogram
-from desktop_scope.gui.widgets.painting import muted
+from desktop_scope.gui.widgets.painting import dimmed, muted
 from desktop_scope.gui.widgets.token_view import TokenView
 
 _TYPING_PAUSE_MS = 250
@@ -59,6 +60,7 @@ class CardPanel(Panel):
             "health",
             "discovery",
             "ranking",
+            "marks",
         }
     )
 
@@ -69,6 +71,7 @@ class CardPanel(Panel):
         self._name.setTextFormat(Qt.TextFormat.PlainText)
         self._name.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._source = muted(QLabel(wordWrap=True))
+        self._label_box = LabelBox(store.act)
         self._facts = QLabel(wordWrap=True)
         self._pin = tool_button(
             "Pin", "Keep it at hand, with a colour of its own (P)", checkable=True
@@ -118,12 +121,14 @@ class CardPanel(Panel):
         column.addLayout(buttons)
         column.addWidget(self._name)
         column.addWidget(self._source)
+        column.addWidget(self._label_box)
         column.addWidget(self._facts)
         column.addWidget(self._lever)
         column.addWidget(self._histogram)
         column.addWidget(self._examples)
         column.addWidget(self._probe)
         column.addWidget(self._probe_tokens)
+        column.addWidget(self._label_box.trials)
         column.addWidget(self._promotes)
         column.addWidget(self._caution)
         column.addWidget(self._relations)
@@ -150,6 +155,8 @@ class CardPanel(Panel):
             return
         if fields & {"card", "health"}:
             self._draw_card(state, card)
+        if fields & {"card", "marks", "probe"}:
+            self._label_box.show_card(state, card)
         if fields & {"card", "selection", "trace"}:
             self._histogram.set_marker(_here(state, card))
         if fields & {"card", "pins"}:
@@ -176,7 +183,8 @@ class CardPanel(Panel):
         self._name.setText(
             name[:1].upper() + name[1:] if card.label.source is Source.NONE else name
         )
-        self._source.setText(f"{card_text.where(card)}  ·  {card_text.source(card.label)}")
+        dimmed(self._name, card.label.doubtful)
+        self._source.setText(card_text.where(card))
         self._facts.setText(card_text.facts(card, state.health_of(card.feature.sae)))
         self._histogram.set_counts(card.histogram, BIN_EDGES)
         self._histogram.setVisible(bool(card.histogram.any()))

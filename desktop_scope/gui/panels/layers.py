@@ -27,7 +27,7 @@ from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.lens_column import LensColumn
-from desktop_scope.gui.widgets.painting import muted, number, percent
+from desktop_scope.gui.widgets.painting import dimmed, muted, number, percent
 from desktop_scope.gui.widgets.pin_bar import PinBar
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class LayersPanel(Panel):
             self._lines.set_gutters(*self._map.gutters())
         own = path.family[path.own]
         also = ", and its best match in every layer" if len(path.family) > 1 else ""
+        dimmed(self._heading, own.label.doubtful)
         self._heading.setText(f"{title(own.label, own.name)}{also}")
 
     def _draw_bare(self, trace: Trace) -> None:

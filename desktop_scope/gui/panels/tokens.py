@@ -16,6 +16,7 @@ from desktop_scope.gui.state import AppState, shown_tokens
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.painting import dimmed
 from desktop_scope.gui.widgets.strength_legend import StrengthLegend
 from desktop_scope.gui.widgets.token_view import TokenView
 
@@ -144,6 +145,7 @@ class TokensPanel(Panel):
         self._view.set_values(values, maximum)
         self._legend.set_range(maximum)
         name = state.name_of(feature)
+        dimmed(self._title, card is not None and card.label.doubtful)
         self._title.setText(with_number(card.label, name) if card else f"feature {name}")
 
     def _values(self, state: AppState, trace: Trace, feature: FeatureId) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from desktop_scope.evidence.marks.types import Change
 
@@ -17,6 +18,12 @@ class MarksState:
         version: Of what is kept; labels, stars and lists are to be read again when it grows.
         lists: The names of all lists, most used first.
         undoable: What undoing would take back; empty if there is nothing.
+        importing: Files whose labels are to be taken in.
+        exporting: Where the marks are to be written.
+        files: How often either was asked for.
+        judging: The user wants all labels judged.
+        waiting: There are labels to be judged that need but a moment.
+        steps: Of judging, done.
     """
 
     changes: tuple[Change, ...] = ()
@@ -24,3 +31,9 @@ class MarksState:
     version: int = 0
     lists: tuple[str, ...] = ()
     undoable: str = ""
+    importing: tuple[Path, ...] = ()
+    exporting: Path | None = None
+    files: int = 0
+    judging: bool = False
+    waiting: bool = False
+    steps: int = 0

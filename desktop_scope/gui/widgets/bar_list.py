@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from PySide6.QtCore import (
@@ -43,6 +43,7 @@ class _Rows(QAbstractListModel):
     def __init__(self, view: BarList) -> None:
         super().__init__(view)
         self.rows: tuple[tuple[str, float], ...] = ()
+        self.dim: Collection[int] = ()
         self.top = 1.0
         self.write: Callable[[float], str] = number
 
@@ -60,10 +61,14 @@ class _Rows(QAbstractListModel):
         return None
 
     def replace(
-        self, rows: Sequence[tuple[str, float]], top: float, write: Callable[[float], str]
+        self,
+        rows: Sequence[tuple[str, float]],
+        top: float,
+        write: Callable[[float], str],
+        dim: Collection[int],
     ) -> None:
         self.beginResetModel()
-        self.rows, self.top, self.write = tuple(rows), top, write
+        self.rows, self.top, self.write, self.dim = tuple(rows), top, write, dim
         self.endResetModel()
 
 
@@ -93,7 +98,7 @@ class _Painter(QStyledItemDelegate):
         painter.setOpacity(view.content_opacity())
         words, numbers = view.columns()
         painter.setFont(option.font)
-        painter.setPen(t.muted if one.kind else t.text)
+        painter.setPen(t.muted if one.kind or index.row() in model.dim else t.text)
         plain = QFontMetrics(option.font).elidedText(
             one.text, Qt.TextElideMode.ElideRight, int(words - 4)
         )
@@ -149,6 +154,7 @@ class BarList(Stale, QListView):
         signed: bool = False,
         grey: bool = False,
         write: Callable[[float], str] = number,
+        dim: Collection[int] = (),
     ) -> None:
         """Show rows.
 
@@ -158,10 +164,11 @@ class BarList(Stale, QListView):
             signed: Orange below 0, blue above.
             grey: Grey bars, for values that are not a feature's strength.
             write: How a value is written, such as ``painting.percent``.
+            dim: Rows whose words are grey.
         """
         top = maximum or max((abs(value) for _, value in rows), default=1.0) or 1.0
         self._signed, self._grey = signed, grey
-        self._rows.replace(rows, top, write)
+        self._rows.replace(rows, top, write, dim)
         self.updateGeometry()
 
     def rows(self) -> _Rows:

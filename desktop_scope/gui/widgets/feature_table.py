@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.types import FeatureRow, Source
 from desktop_scope.gui import theme
-from desktop_scope.gui.naming import title
+from desktop_scope.gui.naming import scored, title
 from desktop_scope.gui.widgets.painting import Stale, number, percent
 from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
 
@@ -31,7 +31,8 @@ LAYER, LABEL, STRENGTH, DENSITY = range(4)
 _TITLES = ("Layer", "Feature", "Strength", "Fires on")
 _HELP = (
     "After which layer of the model it was read",
-    "What it seems to stand for: bold was written by a person, plain was made automatically",
+    "What it seems to stand for: bold was written by a person; grey says little about where\n"
+    "the feature fires, or was not tried yet",
     "How strongly it fires, as a share of the strongest activation seen in the evidence",
     "The share of all tokens on which it fires (density)",
 )
@@ -39,6 +40,7 @@ _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _ALIGN = (_RIGHT, _LEFT, _LEFT, _RIGHT)
 _ROW_HEIGHT = 26
+_BY_A_PERSON = (Source.CURATED, Source.OWN)
 
 
 class _Rows(QAbstractTableModel):
@@ -79,7 +81,7 @@ class _Rows(QAbstractTableModel):
         if role == Qt.ItemDataRole.FontRole and column == LABEL:
             return self._font(row)
         if role == Qt.ItemDataRole.ForegroundRole:
-            dim = column in (LAYER, DENSITY) or row.label.confidence == "low"
+            dim = column in (LAYER, DENSITY) or (column == LABEL and row.label.doubtful)
             return theme.tokens().muted if dim else None
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGN[column]
@@ -97,7 +99,7 @@ class _Rows(QAbstractTableModel):
 
     @staticmethod
     def _font(row: FeatureRow) -> QFont | None:
-        return theme.strong(theme.ui_font()) if row.label.source is Source.CURATED else None
+        return theme.strong(theme.ui_font()) if row.label.source in _BY_A_PERSON else None
 
     def replace(self, rows: Sequence[FeatureRow]) -> None:
         self.beginResetModel()
@@ -116,7 +118,7 @@ def _tooltip(row: FeatureRow) -> str:
         return f"feature {row.name} · no label yet · activation {number(row.value)}"
     return (
         f"{row.label.text}\n"
-        f"feature {row.name} · {row.label.source} label, {row.label.confidence} confidence\n"
+        f"feature {row.name} · {row.label.source} label, {scored(row.label)}\n"
         f"activation {number(row.value)} of at most {number(row.max_active)} · "
         f"fires on {percent(row.density)} of tokens"
     )

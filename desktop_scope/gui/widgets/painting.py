@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtGui import QColor, QImage, QPixmap
+from PySide6.QtGui import QColor, QImage, QPalette, QPixmap
 from PySide6.QtWidgets import QAbstractScrollArea, QLabel, QWidget
 
 from desktop_scope.gui import theme
@@ -61,6 +61,12 @@ def muted(label: QLabel) -> QLabel:
     """Make a label's text secondary, in both themes."""
     # The role follows the palette; a colour of its own would stay when the theme changes.
     label.setForegroundRole(theme.MUTED_ROLE)
+    return label
+
+
+def dimmed(label: QLabel, dim: bool) -> QLabel:
+    """Make a label's text secondary, or not any more."""
+    label.setForegroundRole(theme.MUTED_ROLE if dim else QPalette.ColorRole.WindowText)
     return label
 
 

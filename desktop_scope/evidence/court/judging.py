@@ -1,0 +1,197 @@
+"""The court of one pack: gathers what it needs, judges every label, and keeps what came out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from desktop_scope import paths
+from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.worker import Job
+from desktop_scope.evidence.building.checkpoint import save_arrays
+from desktop_scope.evidence.court.court import COURT_VERSION, Court
+from desktop_scope.evidence.court.gathering import Gathering
+from desktop_scope.evidence.court.texts import CourtText
+from desktop_scope.evidence.court.verdicts import COUNTS, Verdicts
+from desktop_scope.evidence.court.words import CourtWords
+from desktop_scope.evidence.marks.overlay import MarkedEvidence
+from desktop_scope.evidence.store import EvidenceStore
+
+FILE = "verdicts.safetensors"
+_LABELS_PER_STEP = 1500
+
+
+class PackCourt:
+    """Judges the labels of a pack's features.
+
+    The verdicts on the shipped labels come from the pack itself where it has them for exactly
+    these labels, else from the cache, else they are to be made.
+
+    Args:
+        store: The pack's evidence.
+        labels: Those that it was shipped with, by layer and feature.
+        pack: Its folder.
+        slots: The place among the open SAEs of each of its layers.
+        evidence: Of all open SAEs.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: EvidenceStore,
+        labels: Sequence[Sequence[str]],
+        pack: Path,
+        slots: Sequence[int],
+        evidence: Sequence[MarkedEvidence],
+    ) -> None:
+        self._engine, self._store, self._slots = engine, store, tuple(slots)
+        self._labels = labels
+        self._evidence = [evidence[slot] for slot in slots]
+        self._court: Court | None = None
+        self._made: list[Verdicts] = []
+        self.asked = False
+        for file in (pack / FILE, self._file):
+            if (found := _read(file, self._labels_key, store.n_features)) is not None:
+                self._publish(found)
+                break
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is work that was asked for, or that takes but a moment."""
+        if not self._all_judged:
+            return self.asked
+        return any(one.untried() for one in self._evidence) and (self.asked or self._is_gathered)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps done, and all there are."""
+        layers = len(self._slots)
+        judged = layers if self._all_judged else len(self._made)
+        return self._gathering.done + judged, self._gathering.total + layers
+
+    def step(self, job: Job) -> None:
+        """Do some seconds of work.
+
+        Raises:
+            Cancelled: The job was; the step will be done again.
+            ScopeError: What was made cannot be written.
+        """
+        if not self._is_gathered:
+            self._gathering.step(job)
+        elif self._court is None:
+            text = self._text
+            words = CourtWords(text.tokens, self._engine.model.texts, text.source, text.sources)
+            dockets = self._gathering.dockets()
+            self._court = Court(words, dict(zip(self._slots, dockets, strict=True)))
+        elif not self._all_judged:
+            self._judge_layer(len(self._made), job)
+        else:
+            self._judge_marked(job)
+
+    def run(self, job: Job) -> None:
+        """Do all the work at once."""
+        self.asked = True
+        while self.waiting:
+            job.progress(*self.progress, "Trying the labels on held-out text")
+            self.step(job)
+
+    def again(self) -> None:
+        """Forget the verdicts on the shipped labels, so that they are made anew."""
+        for one in self._evidence:
+            one.judged = None
+
+    @property
+    def court(self) -> Court | None:
+        """The court itself, once it is open."""
+        return self._court
+
+    @property
+    def _all_judged(self) -> bool:
+        return all(one.judged is not None for one in self._evidence)
+
+    @property
+    def _is_gathered(self) -> bool:
+        return self._gathering.done == self._gathering.total
+
+    def _judge_layer(self, n: int, job: Job) -> None:
+        assert self._court is not None
+        verdicts = []
+        for index, text in enumerate(self._labels[n]):
+            if index % 64 == 0:
+                job.check()
+            verdicts.append(self._court.judge(self._slots[n], index, text))
+        self._made.append(Verdicts.of(verdicts))
+        if len(self._made) == len(self._slots):
+            self._publish(self._made)
+            self._save()
+
+    def _judge_marked(self, job: Job) -> None:
+        assert self._court is not None
+        left = _LABELS_PER_STEP
+        for slot, one in zip(self._slots, self._evidence, strict=True):
+            for index in one.untried()[:left]:
+                job.check()
+                text = one.label(index).text
+                one.tried[index] = (text, self._court.judge(slot, index, text))
+                left -= 1
+
+    def _publish(self, verdicts: Sequence[Verdicts]) -> None:
+        for one, judged in zip(self._evidence, verdicts, strict=True):
+            one.judged = judged
+            one.refresh()
+
+    def _save(self) -> None:
+        arrays = {name: np.stack([getattr(v, name) for v in self._made]) for name in COUNTS}
+        about = {"labels": self._labels_key, "court": str(COURT_VERSION)}
+        save_arrays(self._file, arrays, about)
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / f"labels-{self._labels_key}" / FILE
+
+    @cached_property
+    def _folder(self) -> Path:
+        keys = "".join(one.key for one in self._evidence)
+        about = (COURT_VERSION, keys, self._store.corpus.tokens.shape)
+        return paths.cache_dir() / "court" / hashlib.sha256(repr(about).encode()).hexdigest()[:32]
+
+    @cached_property
+    def _labels_key(self) -> str:
+        """Changes with any of the shipped labels."""
+        key = hashlib.sha256()
+        for one in self._labels:
+            key.update("\0".join(one).encode())
+        return key.hexdigest()[:32]
+
+    @cached_property
+    def _text(self) -> CourtText:
+        return CourtText.of_pack(self._store)
+
+    @cached_property
+    def _gathering(self) -> Gathering:
+        def known(n: int) -> dict[int, np.ndarray]:
+            return self._text.known(self._store, n)
+
+        return Gathering(self._engine, self._slots, self._text, self._folder, known)
+
+
+def _read(path: Path, labels: str, n_features: int) -> list[Verdicts] | None:
+    """The verdicts of every layer, if they are about these labels."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            if about.get("labels") != labels or about.get("court") != str(COURT_VERSION):
+                return None
+            arrays = [file.get_tensor(name) for name in COUNTS]
+    except (OSError, SafetensorError):
+        return None
+    if any(array.dtype != np.uint8 or array.shape[1:] != (n_features,) for array in arrays):
+        return None
+    return [Verdicts(*layer) for layer in zip(*arrays, strict=True)]

@@ -1,0 +1,40 @@
+"""A label's score in words."""
+
+from __future__ import annotations
+
+from desktop_scope.evidence.types import Label, Source, Verdict
+
+_UNSCORED = "Not scored: whether it tells where the feature fires was not tried, or cannot be."
+
+
+def about_score(label: Label, verdict: Verdict | None) -> str:
+    """How well a label tells where its feature fires, with the numbers behind it."""
+    if label.source is Source.NONE:
+        return ""
+    if label.score is None:
+        return _UNSCORED
+    if verdict is None:
+        return ""
+    alarms, silent = verdict.alarms + verdict.hard_alarms, verdict.silent + verdict.hard
+    poor = "Hardly better than chance (0.5): on" if label.doubtful else "On"
+    return (
+        f"{poor} held-out text it finds {verdict.caught} of {verdict.fires} places where the "
+        f"feature fires, with {alarms} false alarms at {silent} where it does not."
+    )
+
+
+def about_verdict(verdict: Verdict | None) -> str:
+    """The definition, for those who hover."""
+    if verdict is None:
+        return ""
+    how = (
+        "Only the words, marks and word groups in the label are looked for: what it says of\n"
+        "grammar or meaning beyond them is not understood, and costs it points."
+        if verdict.judge == "words"
+        else f"Judged by {verdict.judge}."
+    )
+    return (
+        "Balanced accuracy: the mean of the share of firing places found and the share of silent\n"
+        f"places left alone. {verdict.hard_alarms} of {verdict.hard} false alarms were at places\n"
+        f"where a similar feature fires, {verdict.alarms} of {verdict.silent} elsewhere.\n{how}"
+    )
