@@ -43,6 +43,14 @@ from desktop_scope.evidence.requests import (
     Wander,
 )
 from desktop_scope.evidence.types import Opened
+from desktop_scope.experiments.audit import (
+    AttributeRow,
+    Digest,
+    DigestParts,
+    MeasureCost,
+    ScoreRows,
+)
+from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
 from desktop_scope.experiments.recipe_file import is_recipe
 from desktop_scope.experiments.recipes import (
@@ -72,6 +80,7 @@ if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
     from desktop_scope.engine.model import LanguageModel
     from desktop_scope.evidence.catalogue import Catalogue
+    from desktop_scope.experiments.auditing import Auditor
 
 
 class Workbench:
@@ -101,6 +110,11 @@ class Workbench:
             ),
             ListRunners: lambda request, job: self.engine.runners(request, job),
             VerifyCauses: lambda request, job: self.engine.verify(request, job),
+            ScoreRows: lambda request, job: self.auditor.score_rows(request, job),
+            AttributeRow: lambda request, job: self.auditor.attribute(request, job),
+            MeasureCost: lambda request, job: self.auditor.cost(request, job),
+            DigestParts: self._digest,
+            MakeTable: make_table,
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             ReadInsight: lambda request, job: self.catalogue.discovery.insight(request.feature),
@@ -148,6 +162,18 @@ class Workbench:
         if self._catalogue is None:
             raise Cancelled
         return self._catalogue
+
+    @property
+    def auditor(self) -> Auditor:
+        """Runs audits on the loaded engine."""
+        from desktop_scope.experiments.auditing import Auditor
+
+        return Auditor(self.engine, self.catalogue)
+
+    def _digest(self, request: DigestParts, job: Job) -> Digest:
+        from desktop_scope.experiments.audit_digest import digest
+
+        return digest(request.study, self.catalogue)
 
     def _load(self, request: LoadModel, job: Job) -> Loaded:
         job.progress(0, 0, "Starting the engine")

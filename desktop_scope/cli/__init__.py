@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import desktop_scope
 from desktop_scope.cli import (
+    audit,
     bench,
     demo,
     feature,
@@ -30,7 +31,21 @@ from desktop_scope.cli import (
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 
-VERBS = (demo, listing, sae, index, labels, trace, feature, search, steer, why, screenshot, bench)
+VERBS = (
+    demo,
+    listing,
+    sae,
+    index,
+    labels,
+    trace,
+    feature,
+    search,
+    steer,
+    why,
+    audit,
+    screenshot,
+    bench,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

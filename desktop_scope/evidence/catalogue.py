@@ -28,7 +28,7 @@ from desktop_scope.evidence.marks.store import MarkStore
 from desktop_scope.evidence.meaning.labels import Meanings
 from desktop_scope.evidence.own import own_evidence
 from desktop_scope.evidence.requests import FollowFeature, LearnMeanings, RankFeatures
-from desktop_scope.evidence.store import EvidenceStore
+from desktop_scope.evidence.store import PADDING, Corpus, EvidenceStore
 from desktop_scope.evidence.together import Mates, Together, open_together
 from desktop_scope.evidence.types import (
     Card,
@@ -64,6 +64,7 @@ class Catalogue:
         notes: What the user should know about how the evidence was opened.
         together: Which features fire together.
         courts: Which judge the labels of every open pack.
+        corpora: The texts of every open pack.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Catalogue:
         notes: Sequence[str] = (),
         together: Together | None = None,
         courts: Sequence[PackCourt] = (),
+        corpora: Sequence[Corpus] = (),
     ) -> None:
+        self._corpora = corpora
         self._engine = engine
         self._evidence = list(evidence)
         self.marks, self.courts = marks, courts
@@ -138,7 +141,8 @@ class Catalogue:
             PackCourt(engine, store, texts, folder, slots, marked)
             for store, texts, folder, slots in opened
         ]
-        return cls(engine, marked, marks, books, notes, together, courts)
+        corpora = [store.corpus for store, *_ in opened]
+        return cls(engine, marked, marks, books, notes, together, courts, corpora)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""
@@ -341,6 +345,15 @@ class Catalogue:
             ]
         )
         return FeaturePath(request.feature, family, values)
+
+    def passages(self, tokens: Sequence[int], limit: int) -> list[list[int]]:
+        """The texts of an open pack in which some tokens occur most, as token ids; none without."""
+        if not self._corpora:
+            return []
+        rows = self._corpora[0].tokens
+        counts = np.isin(rows, tokens).sum(1)
+        best = np.argsort(-counts, kind="stable")[:limit]
+        return [rows[n][rows[n] != PADDING].tolist() for n in best if counts[n]]
 
 
 def _slots(engine: Engine, names: Sequence[str]) -> list[int]:

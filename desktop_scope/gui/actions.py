@@ -49,6 +49,7 @@ def stop(state: AppState) -> AppState:
         answer=ended(state.answer),
         steered=ended(state.steered),
         discovery=replace(state.discovery, scoring=None),
+        audit=state.audit.halted(),
     )
 
 

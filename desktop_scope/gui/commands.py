@@ -224,6 +224,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.tokens", "&View", "Go to the &tokens", "Ctrl+1", _focus("tokens")),
     Command("view.layers", "&View", "Go to the &layers", "Ctrl+2", _focus("layers")),
     Command("view.steering", "&View", "Go to the &steering rack", "Ctrl+3", _focus("steering")),
+    Command("view.audit", "&View", "Go to the a&udit", "", _focus("audit")),
     Command("view.card", "&View", "Go to the feature &card", "Ctrl+4", _focus("card")),
     Command("view.dark", "&View", "&Dark or light", "Ctrl+D", lambda window: window.toggle_theme()),
     Command("view.larger", "&View", "L&arger type", "Ctrl++", lambda window: window.zoom(1)),

@@ -27,6 +27,7 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
+from desktop_scope.gui.states.audit import AuditState
 from desktop_scope.gui.states.chat import ChatState
 from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.discovery import DiscoveryState
@@ -150,6 +151,7 @@ class AppState:
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
     discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
     why: WhyState = field(default_factory=WhyState)
+    audit: AuditState = field(default_factory=AuditState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)

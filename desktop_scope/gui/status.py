@@ -36,6 +36,8 @@ _WORDS = {
     "record": "Making traces of this length fast",
     "wander": "Looking for something interesting",
     "levers": "Measuring levers",
+    "audit": "Auditing",
+    "audit-digest": "Ranking the features",
 }
 _MEMORY_EVERY_S = 1.0
 _DOING_WIDTH = 220

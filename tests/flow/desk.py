@@ -46,7 +46,7 @@ from desktop_scope.engine.types import (
     Tried,
     Verdict,
 )
-from desktop_scope.engine.worker import Done, Event
+from desktop_scope.engine.worker import Done, Event, silent_job
 from desktop_scope.evidence.marks.requests import (
     ExportMarks,
     ImportLabels,
@@ -65,6 +65,17 @@ from desktop_scope.evidence.requests import (
     Wander,
 )
 from desktop_scope.evidence.types import Insight, Label, Opened, Ranking, Source
+from desktop_scope.experiments.audit import (
+    AttributeRow,
+    Cost,
+    Digest,
+    DigestParts,
+    MeasureCost,
+    RowParts,
+    ScoreRows,
+    key_of,
+)
+from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
 from desktop_scope.experiments.recipes import DeleteRecipe, Offer, Origin, ReadRecipes, SaveRecipe
 from desktop_scope.gui import flow
@@ -187,6 +198,15 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     ExplainAnswer: explanation,
     VerifyCauses: lambda r: Verification(r.question, r.causes, np.ones(1, np.float32), 1.0),
     NameFeatures: lambda r: {},
+    MakeTable: lambda r: make_table(r, silent_job()),
+    ScoreRows: lambda r: np.log(np.tile([[0.4, 0.2]], (len(r.rows), 1))).astype(np.float32),
+    AttributeRow: lambda r: RowParts(
+        np.array([key_of(FeatureId(1, 2))]), np.ones(1, np.float32), np.ones(1, np.float32)
+    ),
+    DigestParts: lambda r: Digest(
+        (), np.array([key_of(FeatureId(1, n)) for n in (2, 3)]), np.ones(2, np.float32)
+    ),
+    MeasureCost: lambda r: Cost(0.1, (2.0, 3.0), (1.0, 1.0), 9),
     RecordTrace: lambda r: "",
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
 }

@@ -2,6 +2,7 @@
 
 from desktop_scope.gui.areas import (
     answering,
+    audit,
     discovering,
     library,
     marks,
@@ -17,6 +18,7 @@ AREAS: tuple[Area, ...] = (
     reading.AREA,
     answering.AREA,
     recipes.AREA,
+    audit.AREA,
     library.AREA,
     marks.AREA,
     discovering.AREA,

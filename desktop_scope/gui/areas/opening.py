@@ -41,6 +41,7 @@ def _loaded(state: AppState, loaded: Loaded) -> AppState:
         unchecked=(),
         trace=None,
         ranking=None,
+        audit=state.audit.afresh(),
     )
 
 

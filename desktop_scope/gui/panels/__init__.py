@@ -1,5 +1,6 @@
 """The panels of the window. A new one is a file here and an entry in PANELS."""
 
+from desktop_scope.gui.panels.audit import AuditPanel
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.panels.card import CardPanel
 from desktop_scope.gui.panels.features import FeaturesPanel
@@ -16,6 +17,7 @@ PANELS: tuple[type[Panel], ...] = (
     LayersPanel,
     SteeringPanel,
     WhyPanel,
+    AuditPanel,
     LibraryPanel,
     FeaturesPanel,
     CardPanel,

@@ -1,0 +1,70 @@
+"""What a person does in the audit panel, each as a pure function from one state to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from desktop_scope.engine.types import FeatureId
+from desktop_scope.experiments.audit import Goal, Study
+from desktop_scope.experiments.audit_sources import Template
+from desktop_scope.experiments.audit_table import Aim, AuditTable
+from desktop_scope.gui.state import AppState
+from desktop_scope.gui.states.audit import Step
+
+
+def change(state: AppState, **changes: Any) -> AppState:
+    """The state with another audit."""
+    return replace(state, audit=replace(state.audit, **changes))
+
+
+def open_table(state: AppState, source: Path | str | Template, aim: Aim = Aim.SPREAD) -> AppState:
+    """Read or make a table, and ask its questions."""
+    template = source if isinstance(source, Template) else state.audit.template
+    return change(state, source=source, aim=aim, attempt=state.audit.attempt + 1, template=template)
+
+
+def begin(state: AppState, table: AuditTable) -> AppState:
+    """Ask the questions of a table; the audit before it is gone."""
+    return change(state, source=None, study=Study(table), step=Step.BIAS, running=True, ticked=())
+
+
+def go_to(state: AppState, step: Step) -> AppState:
+    """Show a page of the wizard."""
+    return change(state, step=step) if state.audit.reached(step) else state
+
+
+def find_features(state: AppState) -> AppState:
+    """See which features the answers hang on."""
+    study = state.audit.study
+    if study is None:
+        return state
+    goal = max(study.goal, Goal.RANKING)
+    study = study if study.goal == goal else study.until(goal)
+    return change(state, study=study, step=Step.FEATURES, running=True)
+
+
+def tick(state: AppState, *features: FeatureId, on: bool) -> AppState:
+    """Choose features to be switched off, or not."""
+    others = tuple(f for f in state.audit.ticked if f not in features)
+    return change(state, ticked=(*others, *features) if on else others)
+
+
+def switch_off(state: AppState) -> AppState:
+    """Ask again with the ticked features off, and with random ones."""
+    audit = state.audit
+    if audit.study is None or not audit.ticked:
+        return state
+    study = audit.study.until(Goal.EFFECT, audit.chosen)
+    return change(state, study=study, step=Step.RESULT, running=True)
+
+
+def go_on(state: AppState) -> AppState:
+    """Take up what was stopped."""
+    return change(state, running=True)
+
+
+def stop(state: AppState) -> AppState:
+    """Stop; what was measured stays."""
+    return replace(state, audit=state.audit.halted())

@@ -1,0 +1,188 @@
+"""Measure a bias, find its features, switch some off, and ask the opposite question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_scope.engine.feature_names import parse_feature
+from desktop_scope.engine.types import FeatureId
+from desktop_scope.errors import ScopeError
+from desktop_scope.experiments.audit_export import save_table
+from desktop_scope.experiments.audit_table import Aim
+from desktop_scope.gui import actions, audit_actions
+from desktop_scope.gui.auditing.bias_page import BiasPage
+from desktop_scope.gui.auditing.choose_page import ChoosePage
+from desktop_scope.gui.auditing.features_page import FeaturesPage
+from desktop_scope.gui.auditing.result_page import ResultPage
+from desktop_scope.gui.panels.base import Panel
+from desktop_scope.gui.state import AppState, Message
+from desktop_scope.gui.states.audit import Step
+from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
+from desktop_scope.gui.widgets.painting import muted
+
+_STEPS = (
+    (Step.CHOOSE, "1  Choose", "What to ask"),
+    (Step.BIAS, "2  Bias", "How differently the rows are answered"),
+    (Step.FEATURES, "3  Features", "What that hangs on; tick what is to be switched off"),
+    (Step.RESULT, "4  Result", "Before and after, the control, chance and cost"),
+)
+
+
+class AuditPanel(Panel):
+    """A wizard of four pages."""
+
+    id = "audit"
+    title = "Audit"
+    column = "left"
+    height = 54
+    behind = "layers"
+    draws_on = frozenset({"audit", "model", "opened", "saes", "jobs"})
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._steps: dict[Step, QToolButton] = {}
+        group = QButtonGroup(self)
+        top = QHBoxLayout()
+        top.setSpacing(4)
+        for step, words, help_ in _STEPS:
+            button = tool_button(words, help_, checkable=True)
+            button.clicked.connect(lambda _=False, step=step: self._go_to(step))
+            group.addButton(button)
+            self._steps[step] = button
+            top.addWidget(button)
+        top.addStretch(1)
+        self._doing = muted(QLabel())
+        self._stop = tool_button("Stop", "What was measured so far stays")
+        self._stop.clicked.connect(self._stop_or_go_on)
+        top.addWidget(self._doing)
+        top.addWidget(self._stop)
+        self._choose, self._bias = ChoosePage(), BiasPage()
+        self._features, self._result = FeaturesPage(), ResultPage()
+        self._choose.chosen.connect(self._chosen)
+        self._bias.features_wanted.connect(self._find)
+        self._features.looked_at.connect(self._look_at)
+        self._features.ticked.connect(self._tick)
+        self._features.placed.connect(lambda where: store.act(audit_actions.change, where=where))
+        self._features.go.connect(self._switch_off)
+        for page in (self._bias, self._result):
+            page.table_wanted.connect(self._save_table)
+        body = QWidget()
+        self._stack = QStackedLayout(body)
+        for page in (self._choose, self._bias, self._features, self._result):
+            self._stack.addWidget(page)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 8)
+        column.setSpacing(6)
+        column.addLayout(top)
+        column.addWidget(body, 1)
+
+    def focus_first(self) -> None:
+        """What the page is about."""
+        page = self._stack.currentWidget()
+        if isinstance(page, ChoosePage | FeaturesPage):
+            page.focus_first()
+        else:
+            self._steps[self.store.state.audit.step].setFocus()
+
+    def render(self, state: AppState, fields: frozenset[str]) -> None:
+        """Draw."""
+        audit, study = state.audit, state.audit.study
+        for number, (step, _, _) in enumerate(_STEPS):
+            self._steps[step].setEnabled(audit.reached(step))
+            self._steps[step].setChecked(step is audit.step)
+            if step is audit.step:
+                self._stack.setCurrentIndex(number)
+        self._draw_doing(state)
+        if not fields & {"audit", "saes"}:
+            return
+        self._choose.set_template(audit.template)
+        if study is None:
+            return
+        if audit.step is Step.BIAS:
+            self._bias.show_study(study)
+        elif audit.step is Step.FEATURES:
+            self._features.show_audit(audit, _known(state))
+        elif audit.step is Step.RESULT:
+            self._result.show_study(study)
+
+    def _draw_doing(self, state: AppState) -> None:
+        study, words = state.audit.study, ""
+        unfinished = study is not None and study.next_request() is not None
+        if unfinished and study is not None:
+            done, total = study.progress()
+            waits = "" if state.opened else "waiting for the model, "
+            words = f"{waits}{done} of {total}" + ("" if state.audit.running else ", stopped")
+        self._doing.setText(words)
+        self._stop.setVisible(unfinished)
+        self._stop.setText("Stop" if state.audit.running else "Go on")
+
+    # ---- what a person does
+
+    def _go_to(self, step: Step) -> None:
+        self.store.act(audit_actions.go_to, step)
+        self.render(self.store.state, frozenset({"audit"}))  # the button checks itself
+
+    @Slot(object, object)
+    def _chosen(self, source: object, aim: Aim) -> None:
+        self.store.act(audit_actions.open_table, source, aim)
+
+    @Slot()
+    def _find(self) -> None:
+        self.store.act(audit_actions.find_features)
+
+    @Slot(object)
+    def _look_at(self, feature: FeatureId) -> None:
+        self.store.act(actions.select, feature=feature)
+
+    @Slot(object, bool)
+    def _tick(self, features: tuple[FeatureId, ...], on: bool) -> None:
+        self.store.act(audit_actions.tick, *features, on=on)
+
+    @Slot()
+    def _switch_off(self) -> None:
+        self.store.act(audit_actions.switch_off)
+
+    @Slot()
+    def _stop_or_go_on(self) -> None:
+        running = self.store.state.audit.running
+        self.store.act(audit_actions.stop if running else audit_actions.go_on)
+
+    @Slot()
+    def _save_table(self) -> None:
+        study = self.store.state.audit.study
+        if study is None:
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the audit as a table", f"{study.table.name}.csv", "Tables (*.csv)"
+        )
+        if not path:
+            return
+        try:
+            save_table(study, Path(path))
+        except ScopeError as error:
+            self.store.act(actions.say, Message(error.message, error.hint))
+
+
+def _known(state: AppState) -> dict[str, FeatureId]:
+    """The features that a case is known for, of those that are there."""
+    found = {}
+    study = state.audit.study
+    for name in study.table.known if study else ():
+        try:
+            found[name] = parse_feature(state.saes, name)
+        except ScopeError:
+            continue
+    return found
