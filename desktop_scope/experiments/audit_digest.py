@@ -31,11 +31,18 @@ def digest(study: Study, catalogue: Catalogue) -> Digest:
     keys, effects, acts = together(study.parts)
     scores = study.differences()[study.finders].astype(np.float64)
     part = parts_in(scores, effects, study.table.aim)
+    return Digest(named(keys, effects, part, catalogue), keys, acts.sum(0).astype(np.float32))
+
+
+def named(
+    keys: NDArray[np.int64], effects: NDArray[np.float64], part: Floats, catalogue: Catalogue
+) -> tuple[Ranked, ...]:
+    """The features of the largest parts, named and grouped."""
     order = [int(n) for n in np.argsort(-part, kind="stable")[:_LIMIT] if part[n] > 0]
     features = [feature_of(int(keys[n])) for n in order]
     labels = [catalogue.label(feature) for feature in features]
     groups = grouped(effects[:, order], [label.text for label in labels])
-    ranking = tuple(
+    return tuple(
         Ranked(
             feature=feature,
             name=catalogue.name(feature),
@@ -47,7 +54,6 @@ def digest(study: Study, catalogue: Catalogue) -> Digest:
         )
         for n, feature, label, group in zip(order, features, labels, groups, strict=True)
     )
-    return Digest(ranking, keys, acts.sum(0).astype(np.float32))
 
 
 def together(

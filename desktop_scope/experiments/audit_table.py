@@ -88,16 +88,21 @@ def read_table(path: Path, aim: Aim = Aim.SPREAD) -> AuditTable:
     Raises:
         ScopeError: It cannot be read, or a line of it makes no sense; says which.
     """
+    return AuditTable(path.stem, parse_rows(decoded(path), path.name), aim)
+
+
+def decoded(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ScopeError: It cannot be read, is very large, or is no text.
+    """
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ScopeError(f"{path.name} is larger than 20 MB.", "Take a sample of its rows.")
-        data = path.read_bytes()
+        data, name = path.read_bytes(), path.name
     except OSError as error:
         raise ScopeError(f"{path} cannot be read: {error.strerror}.", "Choose another.") from error
-    return AuditTable(path.stem, parse_rows(_decoded(data, path.name), path.name), aim)
-
-
-def _decoded(data: bytes, name: str) -> str:
     code = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = data.decode(code)
@@ -158,19 +163,24 @@ def _row(columns: Sequence[str], cells: Sequence[str], place: str) -> AuditRow:
         found["prompt"],
         found["answer"],
         found["instead"],
-        chat=_flag(found, "chat", place),
+        chat=flag(found.get("chat", ""), place),
         begun=found.get("begun", ""),
         word=found.get("word", "").strip(),
-        part=Part.CONTROL if _flag(found, "control", place) else Part.FIND,
+        part=Part.CONTROL if flag(found.get("control", ""), place) else Part.FIND,
     )
     check_row(row, place)
     return row
 
 
-def _flag(found: dict[str, str], column: str, place: str) -> bool:
-    said = found.get(column, "").strip().lower()
+def flag(cell: str, place: str) -> bool:
+    """A yes or no.
+
+    Raises:
+        ScopeError: It is neither.
+    """
+    said = cell.strip().lower()
     if said not in _FLAGS:
-        raise ScopeError(f"{place}: “{said}” under {column}.", "Write true or false.")
+        raise ScopeError(f"{place}: “{said}” is neither true nor false.", "Write true or false.")
     return _FLAGS[said]
 
 
