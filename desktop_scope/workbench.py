@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.devices import import_torch
 from desktop_scope.engine.questions import ExplainAnswer, ListRunners, VerifyCauses
 from desktop_scope.engine.requests import (
@@ -100,7 +101,7 @@ class Workbench:
             TracePrompt: lambda request, job: self.engine.trace(request, job),
             RecordTrace: lambda request, job: self.engine.record(request, job),
             Generate: self._generate,
-            MeasureDamage: lambda request, job: self.engine.damage(request, job),
+            MeasureDamage: self._damage,
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             Watch: self._watch,
             CheckSae: self._check,
@@ -209,6 +210,14 @@ class Workbench:
 
     def _watch(self, request: Watch, job: Job) -> None:
         self.engine.watching.features = request.features
+
+    def _damage(self, request: MeasureDamage, job: Job) -> Damage:
+        """The evidence knows texts that are near to what is steered."""
+        from desktop_scope.experiments.near import near_passages
+
+        catalogue = self._catalogue
+        near = near_passages(catalogue, request.interventions) if catalogue else ()
+        return self.engine.damage(request, job, near)
 
     def _check(self, request: CheckSae, job: Job) -> Health:
         """What the text shows of an SAE's features is kept as their first evidence."""

@@ -6,8 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from desktop_scope.engine.types import Intervention
+
+
+class Passages(NamedTuple):
+    """Some texts, and what they are for people."""
+
+    title: str
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)

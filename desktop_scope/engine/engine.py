@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
 from desktop_scope.engine.attribution import Fork, attribute
-from desktop_scope.engine.cost_types import Damage
+from desktop_scope.engine.cost_types import Damage, Passages
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
 from desktop_scope.engine.feature_names import infos_of
@@ -72,6 +72,7 @@ class Engine:
         saes: In the order in which a forward pass reaches what they read.
         infos: What is to be said of each SAE.
         watching: Which features are read off answers while they are said.
+        meter: Measures what interventions cost.
     """
 
     def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
@@ -80,8 +81,8 @@ class Engine:
         self.infos = infos_of([sae.weights for sae in self.saes])
         self.lens = Lens(model)
         self.watching = Watching()
-        self._meter = DamageMeter(model, self.saes)
         self._levers = LeverMeter(model, self.lens)
+        self.meter = DamageMeter(model, self.saes)
         self._recordings = Recordings(model, self.saes)
         self._reader = TextReader(model, self.saes)
         self._last: tuple[Trace, torch.Tensor] | None = None
@@ -119,9 +120,13 @@ class Engine:
         """One answer per run, but for the runs whose answers are known."""
         return generation.generate(self.model, self.saes, request, job, known, self.watching)
 
-    def damage(self, request: MeasureDamage, job: Job) -> Damage:
-        """What interventions cost on neutral texts."""
-        return self._meter.measure(request.interventions, job)
+    def damage(self, request: MeasureDamage, job: Job, near: Sequence[Passages] = ()) -> Damage:
+        """What interventions cost.
+
+        Args:
+            near: Texts that have to do with what is steered.
+        """
+        return self.meter.measure(request, job, near)
 
     def check(self, request: CheckSae, job: Job) -> Health:
         """How one SAE fits where it is attached."""

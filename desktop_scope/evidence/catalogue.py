@@ -33,6 +33,7 @@ from desktop_scope.evidence.together import Mates, Together, open_together
 from desktop_scope.evidence.types import (
     Card,
     CoFiring,
+    Example,
     FeaturePath,
     Label,
     Neighbour,
@@ -188,6 +189,10 @@ class Catalogue:
     def name(self, feature: FeatureId) -> str:
         """``17/3988``."""
         return feature_name(self._engine.infos, feature)
+
+    def examples(self, feature: FeatureId) -> tuple[Example, ...]:
+        """Stretches of text in which a feature fires."""
+        return self._evidence[feature.sae].examples(feature.index)
 
     def density(self, feature: FeatureId) -> float:
         """The share of tokens on which a feature fires; nan if unknown."""
