@@ -12,8 +12,10 @@ from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
     LoadModel,
+    MakeVector,
     MeasureDamage,
     ProbeFeature,
+    ReadVector,
     RecordTrace,
     Request,
     ScoreLevers,
@@ -21,7 +23,14 @@ from desktop_scope.engine.requests import (
     Watch,
     Workspace,
 )
-from desktop_scope.engine.types import Generation, Health, Intervention, Loaded, Prompt
+from desktop_scope.engine.types import (
+    Generation,
+    Health,
+    Intervention,
+    Loaded,
+    Prompt,
+    Vector,
+)
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.evidence.marks.requests import (
@@ -64,6 +73,8 @@ from desktop_scope.experiments.recipes import (
     read_recipes,
     save_recipe,
 )
+from desktop_scope.experiments.requests import RunControls, SweepStrengths, TestRule
+from desktop_scope.experiments.types import RuleTest
 from desktop_scope.library.browsing import (
     Browse,
     KeepShelf,
@@ -82,6 +93,7 @@ if TYPE_CHECKING:
     from desktop_scope.engine.model import LanguageModel
     from desktop_scope.evidence.catalogue import Catalogue
     from desktop_scope.experiments.auditing import Auditor
+    from desktop_scope.experiments.studies import Studies
 
 
 class Workbench:
@@ -94,6 +106,7 @@ class Workbench:
         self._engine: Engine | None = None
         self._held: tuple[LoadModel, LanguageModel] | None = None  # outlives a change of SAEs
         self._catalogue: Catalogue | None = None
+        self._studies: tuple[object, Studies] | None = None
         self._question: object = None
         self._answers: dict[tuple[Prompt, tuple[Intervention, ...]], Generation] = {}
         self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
@@ -102,6 +115,11 @@ class Workbench:
             RecordTrace: lambda request, job: self.engine.record(request, job),
             Generate: self._generate,
             MeasureDamage: self._damage,
+            MakeVector: lambda request, job: self.engine.vector(request, job),
+            ReadVector: lambda request, job: self._read_vector(request),
+            SweepStrengths: lambda request, job: self._studies_now.sweep(request, job),
+            RunControls: lambda request, job: self._studies_now.controls(request, job),
+            TestRule: self._test_rule,
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             Watch: self._watch,
             CheckSae: self._check,
@@ -218,6 +236,26 @@ class Workbench:
         catalogue = self._catalogue
         near = near_passages(catalogue, request.interventions) if catalogue else ()
         return self.engine.damage(request, job, near)
+
+    @property
+    def _studies_now(self) -> Studies:
+        """The studies of what is open."""
+        from desktop_scope.experiments.studies import Studies
+
+        opened = (self.engine, self._catalogue)
+        if self._studies is None or self._studies[0] != opened:
+            self._studies = opened, Studies(*opened)
+        return self._studies[1]
+
+    def _test_rule(self, request: TestRule, job: Job) -> RuleTest:
+        from desktop_scope.experiments.rule_test import try_rule
+
+        return try_rule(self.engine, request, job)
+
+    def _read_vector(self, request: ReadVector) -> tuple[Vector, ...]:
+        from desktop_scope.library.vector_file import read_vectors
+
+        return read_vectors(request, self.engine.model.info)
 
     def _check(self, request: CheckSae, job: Job) -> Health:
         """What the text shows of an SAE's features is kept as their first evidence."""

@@ -34,6 +34,7 @@ from desktop_scope.engine.recorded import Recordings
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
+    MakeVector,
     MeasureDamage,
     ProbeFeature,
     RecordTrace,
@@ -51,9 +52,11 @@ from desktop_scope.engine.types import (
     Prompt,
     TextActs,
     Trace,
+    Vector,
 )
 from desktop_scope.engine.verifying import list_runners, verify_causes
 from desktop_scope.engine.watching import Watching
+from desktop_scope.engine.vectors import make_vector
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 
@@ -127,6 +130,10 @@ class Engine:
             near: Texts that have to do with what is steered.
         """
         return self.meter.measure(request, job, near)
+
+    def vector(self, request: MakeVector, job: Job) -> Vector:
+        """The direction from one set of prompts to another."""
+        return make_vector(self.model, request, job)
 
     def check(self, request: CheckSae, job: Job) -> Health:
         """How one SAE fits where it is attached."""

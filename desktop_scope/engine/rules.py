@@ -100,7 +100,7 @@ class Gate:
     """One rule in one run of the model."""
 
     def __init__(self, rule: Rule, saes: Sequence[Sae]) -> None:
-        _check(rule)
+        check_rule(rule)
         self.rule = rule
         self.watches = [Watch(trigger, rule.within, saes) for trigger in rule.triggers]
 
@@ -136,7 +136,12 @@ def _any(parts: Iterable[torch.Tensor]) -> torch.Tensor:
     return first
 
 
-def _check(rule: Rule) -> None:
+def check_rule(rule: Rule) -> None:
+    """Whether a rule makes sense by itself.
+
+    Raises:
+        ScopeError: It does not.
+    """
     if not rule.triggers:
         raise ScopeError("A rule needs a feature to look at.", "Name one, and how strong it is.")
     if not all(math.isfinite(trigger.above) for trigger in rule.triggers):

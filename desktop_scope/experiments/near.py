@@ -38,7 +38,7 @@ def near_passages(
     names = ", ".join(catalogue.card(f).name for f in features[:3])
     more = " and others" if len(features) > 3 else ""
     sets = (
-        (f"in which {names}{more} fires midway", _some(own)),
+        (f"in which {names}{more} fire midway", _some(own)),
         (f"in which features close to {names}{more} fire", _some(beside)),
     )
     return tuple(

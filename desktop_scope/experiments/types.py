@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from desktop_scope.engine.cost_types import Word
-from desktop_scope.engine.types import FeatureId, Firing, Intervention, Prompt, Rule
+from desktop_scope.engine.types import Firing, Intervention, Prompt, Rule
 
 
 class Interval(NamedTuple):
@@ -118,6 +118,7 @@ class RuleExample:
 
     text: str
     wanted: bool
+    chat: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,3 @@ class RuleTest:
 
 def _share(these: list[bool]) -> float:
     return sum(these) / len(these) if these else float("nan")
-
-
-@dataclass(frozen=True)
-class Effect:
-    """The words by which the effect of a feature is told, and where they come from."""
-
-    feature: FeatureId | None
-    words: tuple[str, ...]
