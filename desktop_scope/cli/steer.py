@@ -3,118 +3,142 @@
 from __future__ import annotations
 
 import argparse
-import math
-import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from desktop_scope.cli.common import (
     add_model_arguments,
     add_prompt_arguments,
     open_workbench,
     terminal_job,
+    visible,
 )
-from desktop_scope.engine.cost_types import repetition
-from desktop_scope.engine.feature_names import parse_feature
+from desktop_scope.cli.settings import add_steering_arguments, interventions_of, rule_of
+from desktop_scope.engine.cost_types import Damage, TextCost, judge, repetition
+from desktop_scope.engine.feature_names import feature_name
 from desktop_scope.engine.requests import Generate, MeasureDamage
-from desktop_scope.engine.types import Intervention, Mode, Prompt, Sampling
+from desktop_scope.engine.types import Firing, Intervention, Mode, Prompt, SaeInfo, Sampling
 from desktop_scope.errors import ScopeError
-
-if TYPE_CHECKING:
-    from desktop_scope.workbench import Workbench
 
 NAME = "steer"
 HELP = "Answer with features turned up or off, beside the plain answer."
-
-_SETTING = re.compile(
-    r"(?P<feature>(?:[^:/=]+:)?\d+/\d+)=(?P<strength>[-+]?\d*\.?\d+(?:e-?\d+)?)"
-    r"(?P<unit>max|norm|abs)?(?::(?P<mode>\w+))?"
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     add_prompt_arguments(parser)
-    parser.add_argument(
-        "--set",
-        action="append",
-        required=True,
-        metavar="LAYER/INDEX=STRENGTH[max|norm|abs][:MODE]",
-        help="1.5max: times the feature's maximum; 0.4norm: times the layer's median residual "
-        "norm; 30abs: residual units. MODE: add (default) or ablate",
-    )
+    add_steering_arguments(parser)
+    parser.add_argument("--stop", metavar="MESSAGE", help="end the answer where --if holds")
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    parser.add_argument("--top-p", type=float, default=1.0, help="1 takes every token")
     parser.add_argument("--repetition-penalty", type=float, default=1.1, help="1 is none")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-quiz", action="store_true", help="leave the quiz out")
     add_model_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Answer twice and measure the cost."""
     sampling = Sampling(
-        options.max_new_tokens, options.temperature, options.repetition_penalty, options.seed
+        options.max_new_tokens,
+        options.temperature,
+        options.repetition_penalty,
+        options.seed,
+        options.top_p,
     )
+    if not (options.set or options.vector or options.stop):
+        raise ScopeError("Nothing steers.", "Give a feature: --set 17/3988=1max.")
     bench, job = open_workbench(options), terminal_job()
-    interventions = tuple(parse_setting(text, bench) for text in options.set)
+    interventions = interventions_of(options, bench)
+    if options.stop is not None:
+        rule = rule_of(options, bench)
+        stop = Intervention(mode=Mode.STOP, rule=rule, message=options.stop)
+        interventions = (*interventions, stop)
     prompt = Prompt(options.prompt, options.chat)
     request = Generate(prompt, ((), interventions), sampling)
     plain, steered = bench.engine.generate(request, job)
-    damage = bench.engine.damage(MeasureDamage(interventions), job)
+    damage = bench.handle(MeasureDamage(interventions, not options.no_quiz), job)
+    repeats = repetition(steered.ids), repetition(plain.ids)
+    judgement = judge(damage, *repeats)
+    ids = (*bench.engine.model.encode(prompt).ids, *steered.ids)
+    texts = [bench.engine.model.texts[i] for i in ids]
+    infos = bench.engine.infos
     return {
         "baseline": {"text": plain.text, "tokens": list(plain.ids)},
         "steered": {"text": steered.text, "tokens": list(steered.ids)},
+        "stopped": steered.stopped,
+        "firings": [_firing(firing, texts, infos) for firing in steered.firings],
         "damage": {
             "kl": damage.kl,
             "nll_delta": damage.nll_delta,
-            "repetition": repetition(steered.ids),
-            "baseline_repetition": repetition(plain.ids),
+            "repetition": repeats[0],
+            "baseline_repetition": repeats[1],
+            "word": judgement.word.value,
+            "reasons": list(judgement.reasons),
+            "near": [_near(cost) for cost in damage.near],
+            "quiz": _quiz(damage),
         },
         "tokens_per_second": steered.tokens_per_second,
     }
 
 
-def parse_setting(text: str, bench: Workbench) -> Intervention:
-    """``17/3988=1.5max`` → an intervention in residual units.
+def _firing(firing: Firing, texts: list[str], infos: Sequence[SaeInfo]) -> dict[str, Any]:
+    return {
+        "if": [
+            {"feature": feature_name(infos, t.feature), "above": t.above}
+            for t in firing.rule.triggers
+        ],
+        "within": firing.rule.within,
+        "tokens": [{"index": i, "text": texts[i]} for i in firing.tokens],
+        "of": firing.n_tokens,
+        "remark": firing.remark,
+    }
 
-    Raises:
-        ScopeError: Not of that form, or no such feature.
-    """
-    match = _SETTING.fullmatch(text.strip())
-    if match is None:
-        raise ScopeError(f"--set {text} cannot be read.", "Write it as 17/3988=1.5max.")
-    mode = match["mode"] or "add"
-    if mode not in set(Mode):
-        raise ScopeError(
-            f"--set {text}: this version does not know the mode “{mode}”.",
-            f"Choose one of: {', '.join(Mode)}.",
-        )
-    feature = parse_feature(bench.engine.infos, match["feature"])
-    card = bench.catalogue.card(feature)
-    unit = {"max": card.max_active, "norm": card.median_norm, "abs": 1.0}[match["unit"] or "max"]
-    if math.isnan(unit) and mode == Mode.ADD:
-        raise ScopeError(
-            f"--set {text}: nothing is known yet of how strongly this feature fires.",
-            f"Give the strength in its own units: {match['feature']}=10abs.",
-        )
-    amount = float(match["strength"]) * unit if mode == Mode.ADD else 0.0
-    if not math.isfinite(amount):
-        raise ScopeError(f"--set {text} is too strong to compute.", "1max is already strong.")
-    return Intervention(feature, amount, Mode(mode))
+
+def _near(cost: TextCost) -> dict[str, Any]:
+    return {
+        "title": cost.title,
+        "texts": list(cost.texts),
+        "kl": cost.kl,
+        "nll_delta": cost.nll_delta,
+        "tokens": cost.n_tokens,
+    }
+
+
+def _quiz(damage: Damage) -> dict[str, int] | None:
+    quiz = damage.quiz
+    if quiz is None:
+        return None
+    return {"questions": quiz.n_questions, "baseline": quiz.plain, "steered": quiz.steered}
 
 
 def table(result: dict[str, Any]) -> str:
     """For people."""
-    damage = result["damage"]
-    return "\n".join(
-        [
-            "Plain",
-            f"  {result['baseline']['text']}",
-            "Steered",
-            f"  {result['steered']['text']}",
-            "Cost",
-            f"  KL {damage['kl']:.3f} nats per token on neutral texts, which became "
-            f"{damage['nll_delta']:+.3f} nats less likely; repeated 3-grams "
-            f"{damage['repetition']:.0%} (plain {damage['baseline_repetition']:.0%})",
-            f"  {result['tokens_per_second']:.1f} tokens per second",
-        ]
-    )
+    damage, quiz = result["damage"], result["damage"]["quiz"]
+    lines = [
+        "Plain",
+        f"  {result['baseline']['text']}",
+        "Steered",
+        f"  {result['steered']['text']}",
+    ]
+    if result["stopped"]:
+        lines.append(f"  Stopped: {result['stopped']}")
+    for firing in result["firings"]:
+        at = " ".join(visible(token["text"]) for token in firing["tokens"]) or "nowhere"
+        rule = " or ".join(f"{one['feature']} > {one['above']:.3g}" for one in firing["if"])
+        lines.append(f"If {rule}: at {len(firing['tokens'])} of {firing['of']} tokens: {at}")
+        lines += [f"  {firing['remark']}"] * bool(firing["remark"])
+    lines += [
+        f"Cost: {damage['word']}",
+        f"  KL {damage['kl']:.3f} nats per token on neutral texts, which became "
+        f"{damage['nll_delta']:+.3f} nats less likely; repeated 3-grams "
+        f"{damage['repetition']:.0%} (plain {damage['baseline_repetition']:.0%})",
+    ]
+    for cost in damage["near"]:
+        lines.append(f"  {cost['title']}: KL {cost['kl']:.3f}, {cost['nll_delta']:+.3f} nats")
+    if quiz:
+        lines.append(
+            f"  quiz: {quiz['steered']} of {quiz['questions']} right (plain {quiz['baseline']})"
+        )
+    return "\n".join([*lines, f"  {result['tokens_per_second']:.1f} tokens per second"])

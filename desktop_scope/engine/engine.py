@@ -54,9 +54,9 @@ from desktop_scope.engine.types import (
     Trace,
     Vector,
 )
+from desktop_scope.engine.vectors import make_vector
 from desktop_scope.engine.verifying import list_runners, verify_causes
 from desktop_scope.engine.watching import Watching
-from desktop_scope.engine.vectors import make_vector
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 

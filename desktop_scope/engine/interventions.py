@@ -218,6 +218,9 @@ class Steering:
 
     def settle(self, run: Callable[[], _T]) -> _T:
         """Make a pass; several, where a rule reads further on than its intervention writes."""
+        if self.start == 0 and self.positions is None:  # a text begins
+            for watch in self._watches:
+                watch.forget()
         return settled(self._watches, run)
 
     @property

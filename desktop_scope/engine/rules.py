@@ -68,7 +68,7 @@ class Watch:
         if late:
             if like.shape[1] > 1 and not self.settling:
                 raise RuntimeError("a pass with a late rule is to be made within Steering.settle")
-            if now.shape[-1] != like.shape[1]:
+            if now.shape[-1] != like.shape[1] or len(now) not in (1, len(like)):
                 now = like.new_zeros(1, like.shape[1], dtype=torch.bool)
             self.taken = now
         batch = max(len(now), len(self.past))
@@ -77,6 +77,10 @@ class Watch:
         within = seen.unfold(1, past.shape[1], 1).any(-1)  # [batch, pos + 1]
         opened = within[:, :-1] if late else within[:, 1:]
         return opened.to(like.device)
+
+    def forget(self) -> None:
+        """Another text begins."""
+        self.past = self.past[:1].zero_()
 
     @property
     def agrees(self) -> bool:

@@ -8,6 +8,7 @@ Beside it stands what share of the tokens of a pushed answer they are.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -24,6 +25,7 @@ from desktop_scope.engine.types import FeatureId, Intervention, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.catalogue import Catalogue
+from desktop_scope.evidence.types import Source
 
 PROMPTS = (
     "Tell me about the weather.",
@@ -35,11 +37,13 @@ PROMPTS = (
 )
 _N_WORDS = 20
 _SHORTEST = 3  # letters of a word that says something
+_LETTERS = re.compile(r" [^\W\d_]+")
 _STRONG = 0.5  # of an example's peak
 _COMMON = """
 the and for with that this from was were are has have had not but its his her they them their which
 who what when where will would can could should you your our out all any some one more most other
-such than then there these those into over about been also may only very just
+such than then there these kinds ending words word those into over about been also may only
+very just
 """
 _PLAIN_WORDS = frozenset(_COMMON.split())  # say nothing of what a text is about
 
@@ -72,6 +76,8 @@ def _weighed(catalogue: Catalogue, feature: FeatureId) -> Iterator[tuple[str, fl
     """Words of one feature, and how much each says: 1 is as much as any can."""
     card = catalogue.card(feature)
     found: Counter[str] = Counter()
+    if card.label.source is not Source.NONE:
+        found.update(dict.fromkeys(map(_word, _LETTERS.findall(_spaced(card.label.text))), 1.0))
     for top in card.top_tokens:
         found[_word(top.text)] += top.share
     strongest = [example for example in card.examples if example.band == "top"]
@@ -89,9 +95,13 @@ def _weighed(catalogue: Catalogue, feature: FeatureId) -> Iterator[tuple[str, fl
     yield from found.items()
 
 
+def _spaced(label: str) -> str:
+    return " " + "".join(char if char.isalnum() else " " for char in label)
+
+
 def _word(text: str) -> str:
-    """A token as a word; empty where it says nothing."""
-    word = text.strip().lower()
+    """A token as a word; empty where it is a part of one, or says nothing."""
+    word = text.strip().lower() if text.startswith(" ") else ""
     return word if word.isalpha() and len(word) >= _SHORTEST and word not in _PLAIN_WORDS else ""
 
 

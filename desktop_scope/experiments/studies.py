@@ -46,7 +46,7 @@ class Studies:
             self._controls = request, ControlStudy(self._engine, asked, meter)
         return self._controls[1].run(job)
 
-    def _prepared(self, request: _T) -> tuple[T, EffectMeter]:
+    def _prepared(self, request: _T) -> tuple[_T, EffectMeter]:
         """The request with its words, and what measures them on its prompts."""
         if not 1 <= request.n_tokens <= _MOST_TOKENS:
             raise ScopeError(

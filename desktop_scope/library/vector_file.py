@@ -58,10 +58,9 @@ def _tensors(path: Path) -> dict[str, NDArray[np.floating]]:
         case ".npy":
             return {path.stem: np.load(path, allow_pickle=False)}
         case ".safetensors":
-            from safetensors import safe_open
+            from safetensors.torch import load_file
 
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name).float().numpy() for name in file.keys()}
+            return {name: tensor.float().numpy() for name, tensor in load_file(path).items()}
         case ".gguf":
             from gguf import GGUFReader, dequantize
 

@@ -10,10 +10,10 @@ import pytest
 
 import desktop_scope
 from desktop_scope import cli, paths
-from desktop_scope.cli.steer import parse_setting
+from desktop_scope.cli.settings import parse_setting
 from desktop_scope.cli.trace import parse_layers
 from desktop_scope.engine.requests import TracePrompt
-from desktop_scope.engine.types import FeatureId, Mode, Prompt
+from desktop_scope.engine.types import FeatureId, Mode, Positions, Prompt
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
 
@@ -222,6 +222,9 @@ def test_people_read_both_answers(as_table):
         ("17/3988=30abs", 30.0, Mode.ADD),
         ("17/3988=+.5abs:add", 0.5, Mode.ADD),
         ("17/3988=0:ablate", 0.0, Mode.ABLATE),
+        ("17/3988=2max:clamp", 2 * 40.84375, Mode.CLAMP),
+        ("17/3988=2:scale", 2.0, Mode.SCALE),
+        ("17/3988=0:project", 0.0, Mode.PROJECT),
     ],
 )
 def test_a_setting_is_read_in_its_unit(text, amount, mode, workbench):
@@ -232,9 +235,31 @@ def test_a_setting_is_read_in_its_unit(text, amount, mode, workbench):
 
 
 @pytest.mark.parametrize(
+    ("places", "positions"),
+    [
+        ("", Positions()),
+        ("@all", Positions()),
+        ("@prompt", Positions(answer=False)),
+        ("@answer@first", Positions(prompt=False, first=True)),
+        ("@3,5-8", Positions(tokens=(3, 5, 6, 7, 8))),
+    ],
+)
+def test_a_setting_says_at_which_tokens(places, positions, workbench):
+    assert parse_setting(f"17/3988=1max:add{places}", workbench).positions == positions
+
+
+def test_a_setting_says_at_which_hooks(workbench):
+    hooks = ("blocks.3.hook_resid_post", "blocks.9.hook_mlp_out")
+    setting = parse_setting("17/3988=1abs@" + "@".join(hooks) + "@prompt", workbench)
+    assert setting.hooks == hooks
+    assert setting.positions == Positions(answer=False)
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "17/3988", "17/3988=", "17/3988=strong", "17/3988=1miles", "17=1", "17/3988=1:explode",
-     "17/3988=1:clamp", "99/3988=1", "17/4096=1", "17/3988=" + "9" * 400, "=1"],
+     "17/3988=1:stop", "17/3988=1max:scale", "17/3988=1@nowhere", "17/3988=1@blocks.1.hook_x",
+     "17/3988=1@0-9999999", "99/3988=1", "17/4096=1", "17/3988=" + "9" * 400, "=1"],
     ids=lambda text: text[:20],
 )  # fmt: skip
 def test_a_setting_that_makes_no_sense_is_refused(text, workbench):
