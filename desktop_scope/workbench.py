@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from desktop_scope.engine.cost_types import Damage
@@ -33,6 +35,7 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
+from desktop_scope.evidence.gathering import Gather, LeaveGathering, WeighText
 from desktop_scope.evidence.marks.requests import (
     ExportMarks,
     ImportLabels,
@@ -91,6 +94,7 @@ from desktop_scope.library.room import MeasureRoom, measure_room
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
     from desktop_scope.engine.model import LanguageModel
+    from desktop_scope.evidence.building.gatherer import Gatherer
     from desktop_scope.evidence.catalogue import Catalogue
     from desktop_scope.experiments.auditing import Auditor
     from desktop_scope.experiments.studies import Studies
@@ -150,6 +154,9 @@ class Workbench:
             ImportLabels: self._marking("take_in"),
             ExportMarks: self._marking("write_out"),
             JudgeLabels: self._judge,
+            Gather: lambda request, job: self._gatherer.gather(self.engine, request, job),
+            WeighText: lambda request, job: self._gatherer.weigh(self.engine, request, job),
+            LeaveGathering: lambda request, job: self._gatherer.leave(self.engine, request, job),
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
             ReadRecipes: lambda request, job: read_recipes(
                 request, self.catalogue, self.engine.loaded
@@ -174,6 +181,12 @@ class Workbench:
         if self._engine is None:
             raise Cancelled
         return self._engine
+
+    @cached_property
+    def _gatherer(self) -> Gatherer:
+        from desktop_scope.evidence.building.gatherer import Gatherer
+
+        return Gatherer()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -281,7 +294,13 @@ class Workbench:
         return judge_labels(self.catalogue, request, job)
 
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
+        from desktop_scope.evidence.building.gatherer import interrupted, lacks_sample
         from desktop_scope.evidence.catalogue import Catalogue
 
         self._catalogue = Catalogue.open(request.workspace, self.engine, job)
-        return self._catalogue.opened()
+        return replace(
+            self._catalogue.opened(),
+            lacks_sample=lacks_sample(self.engine),
+            interrupted=interrupted(self.engine),
+            revision=request.revision,
+        )

@@ -71,7 +71,7 @@ def _gaps() -> dict[str, float]:
     from desktop_scope.gui.state import AppState
 
     def idle(state: AppState) -> bool:
-        return state.card is not None and not state.jobs
+        return state.card is not None and state.settled
 
     application()
     window = make_window()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from desktop_scope import paths
+from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import Floats, Ints, ModelInfo
@@ -63,6 +64,11 @@ def evidence_key(weights: SaeWeights, model: ModelInfo) -> str:
         raw = torch.zeros(0) if part is None else part.detach().cpu().contiguous()
         key.update(raw.reshape(-1).view(torch.uint8).numpy().tobytes())
     return key.hexdigest()[:32]
+
+
+def evidence_keys(engine: Engine) -> list[str]:
+    """The key of every open SAE."""
+    return [evidence_key(sae.weights, engine.model.info) for sae in engine.saes]
 
 
 def evidence_home() -> Path:

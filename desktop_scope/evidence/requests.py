@@ -47,6 +47,7 @@ class OpenCatalogue(Request):
     replaces = frozenset({"open"})
 
     workspace: Workspace
+    revision: int = 0  # of the evidence that lies there
 
 
 @dataclass(frozen=True)

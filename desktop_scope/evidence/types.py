@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from desktop_scope.engine.types import FeatureId, Floats, Ints
+from desktop_scope.evidence.gathering import GatherPlan
 
 #: Labels below it predict so little that they are shown in grey, as unscored ones are.
 PASSING_SCORE = 0.6
@@ -365,8 +366,14 @@ class Opened:
         max_active: By SAE, the strongest activation of every feature, [N] each; nan if unknown.
         notes: What the user should know about how it was opened.
         median_norm: By SAE, the median length of what it reads; nan if unknown.
+        lacks_sample: The text that is there could show which features fire together.
+        interrupted: What was being gathered when the window was closed.
+        revision: Of the request.
     """
 
     max_active: tuple[Floats, ...]
     notes: tuple[str, ...] = ()
     median_norm: tuple[float, ...] = ()
+    lacks_sample: bool = False
+    interrupted: GatherPlan | None = None
+    revision: int = 0

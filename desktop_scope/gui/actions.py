@@ -50,6 +50,7 @@ def stop(state: AppState) -> AppState:
         steered=ended(state.steered),
         discovery=replace(state.discovery, scoring=None),
         audit=state.audit.halted(),
+        gathering=replace(state.gathering, running=None, resting=True, cost=None),
     )
 
 

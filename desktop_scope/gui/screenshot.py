@@ -48,9 +48,9 @@ def _draw(out: Path, size: tuple[int, int], theme: str, prompt: Prompt) -> None:
     window.show()
     try:
         begin(window)
-        wait_until(window.store, lambda state: state.card is not None and not state.jobs)
+        wait_until(window.store, lambda state: state.card is not None and state.settled)
         window.store.act(actions.ask)
-        wait_until(window.store, lambda state: not state.jobs)
+        wait_until(window.store, lambda state: state.settled)
         QApplication.processEvents()
         if not window.grab().save(str(out)):
             raise ScopeError(f"The picture could not be saved as {out}.", "Choose another place.")

@@ -31,6 +31,7 @@ from desktop_scope.gui.states.audit import AuditState
 from desktop_scope.gui.states.chat import ChatState
 from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.discovery import DiscoveryState
+from desktop_scope.gui.states.gathering import GatheringState
 from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.gui.states.recipes import RecipesState
 from desktop_scope.gui.states.steering import SteeringState
@@ -148,6 +149,7 @@ class AppState:
     folders: tuple[Path, ...] = ()  # added to the library
     given: tuple[Path, ...] = ()  # dropped or chosen, to be identified
     gifts: int = 0  # how often something was
+    gathering: GatheringState = field(default_factory=GatheringState)  # evidence, from text
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
     discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
     why: WhyState = field(default_factory=WhyState)
@@ -178,7 +180,8 @@ class AppState:
     @property
     def revision(self) -> int:
         """Of what is known about the features; lookups are made again when it grows."""
-        return len(self.health) + self.marks.version
+        opened = self.opened.revision if self.opened is not None else 0
+        return len(self.health) + self.marks.version + opened
 
     @property
     def interventions(self) -> tuple[Intervention, ...]:
@@ -242,6 +245,11 @@ class AppState:
         if feature.sae < len(self.saes):
             return feature_name(self.saes, feature)
         return f"{feature.sae}/{feature.index}"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way but what the window does by itself for a long time."""
+        return all(job.kind == "gather" for job in self.jobs)
 
     def busy(self, *kinds: str) -> bool:
         """Whether a request of one of these kinds is under way."""

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar
 from desktop_scope.gui.state import AppState, JobStatus
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
-from desktop_scope.gui.widgets.painting import muted
+from desktop_scope.gui.widgets.painting import muted, percent
 
 # What a job is called until it reports something itself; lookups are too short to mention.
 _WORDS = {
@@ -37,6 +37,9 @@ _WORDS = {
     "verify": "Switching features off",
     "check": "Checking an autoencoder",
     "judge": "Trying the labels",
+    "weigh": "Looking through the text",
+    "leave": "Keeping what was gathered",
+    "gather": "Gathering evidence",
     "record": "Making traces of this length fast",
     "wander": "Looking for something interesting",
     "levers": "Measuring levers",
@@ -103,6 +106,12 @@ class StatusStrip(QStatusBar):
         words = job.text or _WORDS[job.kind]
         if job.kind == "scan":  # paths that rush past would be unreadable and jump
             words = f"{_WORDS[job.kind]}: {job.done:,}"
+        if job.kind == "gather":  # many short slices: each by itself says little
+            share = state.gathering.standing.share
+            self._doing.setText(f"{_WORDS[job.kind]}: {percent(share)} …")
+            self._bar.setRange(0, 1000)
+            self._bar.setValue(round(1000 * share))
+            return
         self._doing.setText(f"{words} …")
         self._bar.setRange(0, job.total)
         self._bar.setValue(job.done)

@@ -47,6 +47,13 @@ from desktop_scope.engine.types import (
     Verdict,
 )
 from desktop_scope.engine.worker import Done, Event, silent_job
+from desktop_scope.evidence.gathering import (
+    Gather,
+    GatherCost,
+    LeaveGathering,
+    Standing,
+    WeighText,
+)
 from desktop_scope.evidence.marks.requests import (
     ExportMarks,
     ImportLabels,
@@ -192,6 +199,9 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     ),
     LookAround: lambda r: Library(),
     Browse: lambda r: Listing(),
+    Gather: lambda r: Standing(tokens=9, share=1.0, done=True),
+    WeighText: lambda r: GatherCost(r.plan, 9, 1.0, 100, ""),
+    LeaveGathering: lambda r: r.keep,
     Identify: lambda r: Workspace(r.paths, Path("found")),
     CheckSae: lambda r: health(r.slot),
     ListRunners: lambda r: Runners(r.prompt, r.before, (5, 6), (" a", " b"), (0.6, 0.3)),

@@ -37,7 +37,7 @@ def already_loaded(workbench: Workbench) -> Handle:
 def idle(state: AppState) -> bool:
     """Everything asked for has come back."""
     card = state.card
-    return card is not None and card.feature == state.selection.feature and not state.jobs
+    return card is not None and card.feature == state.selection.feature and state.settled
 
 
 class User:

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence import own
-from desktop_scope.evidence.building.checkpoint import Checkpoint, minutes, save_arrays
+from desktop_scope.evidence.building.checkpoint import Checkpoint, save_arrays
 from desktop_scope.evidence.building.corpus import Corpus, Row
 from desktop_scope.evidence.building.gather import Gathered
 from desktop_scope.evidence.building.reading import Read, batches, block_of, read, rows_of, up_to
 from desktop_scope.evidence.building.sketch import Sketch
 from desktop_scope.evidence.building.writer import write_evidence, write_together
+from desktop_scope.evidence.gathering import Standing, minutes
 from desktop_scope.evidence.together import FILE as TOGETHER
 
 _VERSION = 2  # of what is gathered, and in which order
@@ -46,21 +47,23 @@ class Built:
     folders: tuple[Path, ...]
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How far a run has come.
+def unfinished(out: Path) -> Path:
+    """Where runs under way are kept, a folder each."""
+    return out / "unfinished"
 
-    Attributes:
-        tokens: Read so far.
-        share: Of the text.
-        rate: Tokens a second, as this process has seen; nan before anything was read.
-        left: Seconds; nan where that is not known yet.
-    """
 
-    tokens: int
-    share: float
-    rate: float
-    left: float
+def run_key(
+    engine: Engine,
+    keys: Sequence[str],
+    corpus: Corpus,
+    most_tokens: int | None,
+    only_together: bool,
+) -> str:
+    """Names a run: only one of the same figures may be gone on with."""
+    info = engine.model.info
+    outliers = [sae.outlier_norm for sae in engine.saes]
+    about = (_VERSION, list(keys), outliers, corpus.key, most_tokens, only_together)
+    return hashlib.sha256(repr((*about, info.device, info.dtype)).encode()).hexdigest()[:32]
 
 
 class Builder:
@@ -92,14 +95,15 @@ class Builder:
     ) -> None:
         self._engine, self._corpus = engine, corpus
         self._out = out or own.evidence_home()
-        self._keys = [own.evidence_key(sae.weights, engine.model.info) for sae in engine.saes]
+        self._keys = own.evidence_keys(engine)
         kind = Sketch if only_together else Gathered
         self._parts: list[Sketch | Gathered] = [kind(sae.d_sae) for sae in engine.saes]
         self._limit = most_tokens or math.inf
-        self._run = self._run_key(most_tokens, only_together)
+        self._run = run_key(engine, self._keys, corpus, most_tokens, only_together)
+        self.folder = unfinished(self._out) / self._run  # of what is kept while it is under way
         self._between = seconds_between
         with self._writing():
-            self._state = Checkpoint(self._out / "unfinished" / self._run, self._parts)
+            self._state = Checkpoint(self.folder, self._parts)
         progress = self._state.progress
         self._rows = itertools.islice(corpus.rows(progress.document), progress.rows, None)
         self._counted = self._parts[0].counted
@@ -141,6 +145,7 @@ class Builder:
             share=progress.share,
             rate=new / self._seconds if new and self._seconds else math.nan,
             left=self._seconds * (1 - progress.share) / done if done > 0 else math.nan,
+            done=self.built is not None,
         )
 
     def save(self) -> None:
@@ -166,14 +171,6 @@ class Builder:
                 f"The evidence cannot be written to {self._out}: {error.strerror}.",
                 "Choose another folder with --out, or make room, and go on with the same command.",
             ) from error
-
-    def _run_key(self, most_tokens: int | None, only_together: bool) -> str:
-        """Only a run of the same figures may be gone on with."""
-        info = self._engine.model.info
-        outliers = [sae.outlier_norm for sae in self._engine.saes]
-        about = (_VERSION, self._keys, outliers, self._corpus.key, most_tokens, only_together)
-        machine = (info.device, info.dtype)
-        return hashlib.sha256(repr((*about, *machine)).encode()).hexdigest()[:32]
 
     # ---- a step at a time
 
@@ -229,7 +226,7 @@ class Builder:
         folder = self._out / self._keys[self._slot]
         about = self._about(sae)
         if isinstance(part, Gathered):
-            text = self._out / "unfinished" / self._run / f"corpus-{self._run[:16]}.safetensors"
+            text = self.folder / f"corpus-{self._run[:16]}.safetensors"
             if not self._slot:
                 save_arrays(text, self._state.corpus(), {"format": "desktop-scope-corpus/1"})
             write_evidence(folder, part, text, about)

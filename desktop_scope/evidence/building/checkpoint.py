@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -183,10 +182,3 @@ class Checkpoint:
         """The run is done: nothing is to be resumed."""
         self.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def minutes(seconds: float) -> str:
-    """A duration, for people."""
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -4,6 +4,7 @@ from desktop_scope.gui.areas import (
     answering,
     audit,
     discovering,
+    gathering,
     library,
     marks,
     opening,
@@ -23,4 +24,5 @@ AREAS: tuple[Area, ...] = (
     marks.AREA,
     discovering.AREA,
     why.AREA,
+    gathering.AREA,
 )

@@ -13,6 +13,7 @@ from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.evidence.types import Opened
 from desktop_scope.gui import doctor
 from desktop_scope.gui.actions import say
+from desktop_scope.gui.areas import gathering
 from desktop_scope.gui.areas.base import Area
 from desktop_scope.gui.state import AppState, Message
 
@@ -25,7 +26,7 @@ def _wanted(state: AppState) -> Iterator[Request]:
     yield LoadModel(state.workspace, state.device, state.dtype, _SPARE_CORES, state.attempt)
     if state.model is None:
         return
-    yield OpenCatalogue(state.workspace)
+    yield OpenCatalogue(state.workspace, state.gathering.done)
     if state.opened is not None and state.unchecked:
         yield CheckSae(state.unchecked[0], state.workspace)
 
@@ -73,7 +74,8 @@ def _opened(state: AppState, opened: Opened) -> AppState:
     for note in opened.notes:
         state = say(state, Message(note, is_error=False))
     unknown = tuple(slot for slot, maxima in enumerate(opened.max_active) if np.isnan(maxima).all())
-    return replace(state, opened=opened, unchecked=unknown)
+    state = replace(state, opened=opened, unchecked=unknown)
+    return gathering.opened(state, opened)
 
 
 def _checked(state: AppState, health: Health) -> AppState:

@@ -3,6 +3,7 @@
 from desktop_scope.gui.panels.audit import AuditPanel
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.panels.card import CardPanel
+from desktop_scope.gui.panels.evidence import EvidencePanel
 from desktop_scope.gui.panels.features import FeaturesPanel
 from desktop_scope.gui.panels.layers import LayersPanel
 from desktop_scope.gui.panels.library import LibraryPanel
@@ -19,6 +20,7 @@ PANELS: tuple[type[Panel], ...] = (
     WhyPanel,
     AuditPanel,
     LibraryPanel,
+    EvidencePanel,
     FeaturesPanel,
     CardPanel,
 )
