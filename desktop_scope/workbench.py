@@ -36,6 +36,7 @@ from desktop_scope.engine.types import (
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.evidence.gathering import Gather, LeaveGathering, WeighText
+from desktop_scope.evidence.mapping.types import DrawMap, NameHovered, NameNearby, OpenMap
 from desktop_scope.evidence.marks.requests import (
     ExportMarks,
     ImportLabels,
@@ -149,6 +150,12 @@ class Workbench:
             ReadExample: lambda request, job: self.engine.example(request, job),
             LearnMeanings: lambda request, job: self.catalogue.learn_meanings(request, job.check),
             NameFeatures: lambda request, job: self.catalogue.names(request.features),
+            OpenMap: lambda request, job: self.catalogue.atlas.open(job),
+            DrawMap: lambda request, job: self.catalogue.atlas.draw(job),
+            NameHovered: lambda request, job: self.catalogue.atlas.named([request.feature])[0],
+            NameNearby: lambda request, job: tuple(
+                self.catalogue.atlas.named(request.around, request.feature)
+            ),
             FollowFeature: lambda request, job: self.catalogue.follow(request),
             MarkFeatures: self._marking("mark_features"),
             ImportLabels: self._marking("take_in"),

@@ -22,6 +22,7 @@ from desktop_scope.evidence.discovery import Discovery
 from desktop_scope.evidence.finding import Finder
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import LabelBook
+from desktop_scope.evidence.mapping.atlas import Atlas
 from desktop_scope.evidence.marks.keys import described, mark_key
 from desktop_scope.evidence.marks.overlay import MarkedEvidence
 from desktop_scope.evidence.marks.store import MarkStore
@@ -87,6 +88,7 @@ class Catalogue:
         self._together = together or Together([None] * len(self._evidence))
         self.discovery = Discovery(engine, self._evidence)
         self._finder = Finder(self, engine, books)
+        self.atlas = Atlas(engine, self._evidence)
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._mates = lru_cache(_CARDS_KEPT)(self._together.mates)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)

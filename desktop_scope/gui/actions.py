@@ -51,6 +51,7 @@ def stop(state: AppState) -> AppState:
         discovery=replace(state.discovery, scoring=None),
         audit=state.audit.halted(),
         gathering=replace(state.gathering, running=None, resting=True, cost=None),
+        map=replace(state.map, drawing=False),
     )
 
 

@@ -226,6 +226,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.steering", "&View", "Go to the &steering rack", "Ctrl+3", _focus("steering")),
     Command("view.audit", "&View", "Go to the a&udit", "", _focus("audit")),
     Command("view.card", "&View", "Go to the feature &card", "Ctrl+4", _focus("card")),
+    Command("view.map", "&View", "Go to the &map", "Ctrl+7", _focus("map")),
     Command("view.dark", "&View", "&Dark or light", "Ctrl+D", lambda window: window.toggle_theme()),
     Command("view.larger", "&View", "L&arger type", "Ctrl++", lambda window: window.zoom(1)),
     Command("view.smaller", "&View", "S&maller type", "Ctrl+-", lambda window: window.zoom(-1)),

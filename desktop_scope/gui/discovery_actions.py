@@ -38,3 +38,20 @@ def step_list(state: AppState, step: int) -> AppState:
     chosen = state.selection.feature
     place = features.index(chosen) + step if chosen in features else 0
     return actions.select(state, feature=features[min(max(place, 0), len(features) - 1)])
+
+
+def look_at_map(state: AppState) -> AppState:
+    """Open the map."""
+    return replace(state, map=replace(state.map, wanted=True))
+
+
+def draw_map(state: AppState, drawing: bool) -> AppState:
+    """Draw the map, or stop drawing; what was drawn is gone on from."""
+    return replace(state, map=replace(state.map, drawing=drawing))
+
+
+def hover(state: AppState, feature: FeatureId | None) -> AppState:
+    """Point at a feature on the map."""
+    if feature == state.map.hovered:
+        return state
+    return replace(state, map=replace(state.map, hovered=feature))

@@ -32,6 +32,7 @@ from desktop_scope.gui.states.chat import ChatState
 from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.discovery import DiscoveryState
 from desktop_scope.gui.states.gathering import GatheringState
+from desktop_scope.gui.states.map import MapState
 from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.gui.states.recipes import RecipesState
 from desktop_scope.gui.states.steering import SteeringState
@@ -154,6 +155,7 @@ class AppState:
     discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
     why: WhyState = field(default_factory=WhyState)
     audit: AuditState = field(default_factory=AuditState)
+    map: MapState = field(default_factory=MapState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)

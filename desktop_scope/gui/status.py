@@ -45,6 +45,8 @@ _WORDS = {
     "levers": "Measuring levers",
     "audit": "Auditing",
     "audit-digest": "Ranking the features",
+    "map": "Opening the map",
+    "draw": "Drawing the map",
 }
 _MEMORY_EVERY_S = 1.0
 _DOING_WIDTH = 220

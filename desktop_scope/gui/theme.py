@@ -293,6 +293,33 @@ def diverging_rgba(values: NDArray[np.floating], behind_text: bool = True) -> Rg
     return _ramp(np.abs(values), full)
 
 
+def order_rgb(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Blue over grey-green to ochre for what has an order but no strength, such as layers.
+
+    Told apart with every kind of colour vision: lightness rises with the blue–yellow contrast.
+
+    Args:
+        values: 0…1, any shape; nan is grey.
+
+    Returns:
+        [..., 3].
+    """
+    stops = _ORDER_DARK if _theme.tokens.dark else _ORDER_LIGHT
+    at = np.clip(np.nan_to_num(values), 0, 1) * (len(stops) - 1)
+    places = np.arange(len(stops))
+    mixed = np.stack([np.interp(at, places, stops[:, part]) for part in range(3)], axis=-1)
+    mixed[np.isnan(values)] = rgb(_theme.tokens.hatch)
+    return mixed.round().astype(np.uint8)
+
+
+_ORDER_LIGHT = np.array(
+    [(27, 51, 120), (62, 98, 140), (110, 134, 126), (170, 150, 78), (214, 148, 24)]
+)
+_ORDER_DARK = np.array(
+    [(70, 100, 190), (96, 134, 178), (142, 164, 152), (196, 180, 110), (246, 200, 80)]
+)
+
+
 def _ramp(strength: NDArray[np.floating], full: NDArray[np.float64]) -> Rgba:
     rgba = np.empty((*strength.shape, 4), np.uint8)
     rgba[..., :3] = full

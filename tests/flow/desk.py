@@ -54,6 +54,14 @@ from desktop_scope.evidence.gathering import (
     Standing,
     WeighText,
 )
+from desktop_scope.evidence.mapping.types import (
+    Drawing,
+    DrawMap,
+    FeatureMap,
+    NameHovered,
+    NameNearby,
+    OpenMap,
+)
 from desktop_scope.evidence.marks.requests import (
     ExportMarks,
     ImportLabels,
@@ -71,7 +79,7 @@ from desktop_scope.evidence.requests import (
     ReadLens,
     Wander,
 )
-from desktop_scope.evidence.types import Insight, Label, Opened, Ranking, Source
+from desktop_scope.evidence.types import Insight, Label, Named, Opened, Ranking, Source
 from desktop_scope.experiments.audit import (
     AttributeRow,
     Cost,
@@ -172,6 +180,16 @@ OFFER = Offer(
     Origin.PACK,
 )
 
+
+def _small_map() -> FeatureMap:
+    """Two features of the first SAE."""
+    points = np.array([[0.2, 0.2], [0.8, 0.8]], np.float32)
+    nothing = np.full(2, np.nan, np.float32)
+    return FeatureMap(points, np.zeros(2, np.int32), np.arange(2, dtype=np.int32), nothing, (), 2)
+
+
+UNNAMED = Label("no label yet", Source.NONE, "low")
+
 _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     LoadModel: lambda r: Loaded(_INFO, tuple(map(_sae_info, r.workspace.saes))),
     OpenCatalogue: lambda r: Opened(tuple(map(_maxima, r.workspace.saes)) or _TWO),
@@ -181,6 +199,10 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),
     ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),
+    OpenMap: lambda r: _small_map() if r.drawn else None,
+    DrawMap: lambda r: Drawing(min(r.done + 5, 10), 10, None),
+    NameHovered: lambda r: Named(r.feature, "0/0", UNNAMED),
+    NameNearby: lambda r: tuple(Named(f, "0/0", UNNAMED) for f in r.around),
     ReadInsight: lambda r: Insight(r.feature, None, None),
     Wander: lambda r: FeatureId(0, r.turn % 8),
     ScoreLevers: lambda r: min(r.known + 4, 8),

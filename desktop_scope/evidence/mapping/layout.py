@@ -32,6 +32,8 @@ class Layout:
         start: [N, 2] a rough order, such as principal components.
     """
 
+    N_STEPS = EARLY_STEPS + LATE_STEPS
+
     def __init__(self, neighbours: Ints, nearness: Floats, start: Floats) -> None:
         n = len(neighbours)
         self._pulls = _Pulls(neighbours, nearness)
@@ -43,14 +45,9 @@ class Layout:
         self.step = 0
 
     @property
-    def n_steps(self) -> int:
-        """In all."""
-        return EARLY_STEPS + LATE_STEPS
-
-    @property
     def done(self) -> bool:
         """Whether it has settled."""
-        return self.step >= self.n_steps
+        return self.step >= self.N_STEPS
 
     def advance(self) -> None:
         """One step of gradient descent with momentum and gains."""

@@ -6,6 +6,7 @@ from desktop_scope.gui.areas import (
     discovering,
     gathering,
     library,
+    mapping,
     marks,
     opening,
     reading,
@@ -25,4 +26,5 @@ AREAS: tuple[Area, ...] = (
     discovering.AREA,
     why.AREA,
     gathering.AREA,
+    mapping.AREA,
 )

@@ -7,6 +7,7 @@ from desktop_scope.gui.panels.evidence import EvidencePanel
 from desktop_scope.gui.panels.features import FeaturesPanel
 from desktop_scope.gui.panels.layers import LayersPanel
 from desktop_scope.gui.panels.library import LibraryPanel
+from desktop_scope.gui.panels.map import MapPanel
 from desktop_scope.gui.panels.prompt import PromptPanel
 from desktop_scope.gui.panels.steering import SteeringPanel
 from desktop_scope.gui.panels.tokens import TokensPanel
@@ -22,5 +23,6 @@ PANELS: tuple[type[Panel], ...] = (
     LibraryPanel,
     EvidencePanel,
     FeaturesPanel,
+    MapPanel,
     CardPanel,
 )
