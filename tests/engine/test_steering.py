@@ -2,68 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from itertools import groupby
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_steering import PlainSteering
-from small_saes import weights
-from tiny_models import D_MODEL, tiny
+from steered_tiny import TEXT, by_hand, engine, ids_of, vector
+from tiny_models import CONTEXT, D_MODEL
 
-from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.generate import _likeliest
 from desktop_scope.engine.hook_points import HookPoint, Site
+from desktop_scope.engine.hooks import Edit
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.requests import Generate, TracePrompt
-from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.sae_weights import InputNorm
 from desktop_scope.engine.types import (
     FeatureId,
     Intervention,
     Mode,
     Positions,
     Prompt,
+    Role,
     Rule,
     Sampling,
     Trigger,
+    Turn,
     Vector,
 )
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
 
-TEXT = Prompt("The museum opens at nine.", chat=False)
-FAMILY = "llama"
 GREEDY = Sampling(6, repetition_penalty=1.0)
-
-
-@cache
-def engine() -> Engine:
-    model = tiny(FAMILY)
-    made = [
-        weights(0, d_in=D_MODEL, seed=1),
-        weights(1, d_in=D_MODEL, seed=2, norm=InputNorm.LAYER_NORM),
-        weights(2, d_in=D_MODEL, seed=3),
-    ]
-    return Engine(model, [Sae(one, torch.device("cpu")) for one in made])
-
-
-@cache
-def prompt_ids() -> tuple[int, ...]:
-    return tuple(engine().model.encode(TEXT).ids)
-
-
-def vector(layer: int, site: str = "hook_resid_post", width: int = D_MODEL) -> Vector:
-    values = np.random.default_rng(5).normal(size=width).astype(np.float32)
-    return Vector("mine", f"blocks.{layer}.{site}", values.tobytes())
-
-
-def reference(items, n_prompt: int | None = None) -> PlainSteering:
-    saes = [sae.weights for sae in engine().saes]
-    return PlainSteering(FAMILY, saes, items, n_prompt or len(prompt_ids()))
-
 
 LAYERS = st.integers(0, 2)
 FEATURES = st.builds(FeatureId, LAYERS, st.integers(0, 11))
@@ -102,10 +74,10 @@ SETS = st.lists(OF_FEATURES | OF_VECTORS, min_size=1, max_size=5).map(tuple)
 @settings(max_examples=25, deadline=None)
 @given(SETS)
 def test_a_trace_equals_a_float64_computation_token_by_token(items):
-    ids = prompt_ids()
+    ids = ids_of()
     answer = (40, 41, 42)
     trace = engine().trace(TracePrompt(TEXT, answer, items), silent_job())
-    plain = reference(items)
+    plain = by_hand(items)
     logprobs = plain.logits([*ids, *answer]).log_softmax(-1)
     said = logprobs[:-1].gather(1, torch.tensor(trace.ids[1:, None], dtype=torch.int64))[:, 0]
     np.testing.assert_allclose(trace.logprobs[1:], said, atol=2e-3)
@@ -118,7 +90,7 @@ def test_a_trace_equals_a_float64_computation_token_by_token(items):
 @given(SETS)
 def test_with_a_cache_every_token_is_what_a_run_of_its_own_gives(items):
     (answer,) = engine().generate(Generate(TEXT, (items,), GREEDY), silent_job())
-    plain, ids = reference(items), list(prompt_ids())
+    plain, ids = by_hand(items), list(ids_of())
     for said in answer.ids:
         logits = plain.logits(ids)[-1]
         assert logits[said] > logits.max() - 1e-3
@@ -155,7 +127,7 @@ def test_a_rule_that_is_read_later_than_it_acts_takes_effect_from_the_next_token
 def test_a_pass_that_does_not_settle_such_a_rule_is_not_made_unnoticed():
     steering = Steering(late_rule(), engine().saes)
     with pytest.raises(RuntimeError, match="settle"):
-        engine().model.hidden(torch.tensor([prompt_ids()]), steering.edits(), use_cache=False)
+        engine().model.hidden(torch.tensor([ids_of()]), steering.edits(), use_cache=False)
 
 
 def test_a_rule_that_never_or_always_fires_says_so():
@@ -173,7 +145,7 @@ def test_a_rule_that_never_or_always_fires_says_so():
 def test_an_answer_stops_where_its_rule_fires():
     (plain,) = engine().generate(Generate(TEXT, ((),), GREEDY), silent_job())
     after = engine().trace(TracePrompt(TEXT, plain.ids), silent_job())
-    n_prompt = len(prompt_ids())
+    n_prompt = len(ids_of())
     found = (
         (slot, index, n)
         for slot, acts in enumerate(after.acts)
@@ -206,7 +178,7 @@ def test_amounts_are_turned_without_making_anything_anew_for_each_text_of_a_batc
         for a in (0.0, 2.0, -5.0)
     ]
     model, saes = engine().model, engine().saes
-    ids = torch.tensor([prompt_ids()] * 3)
+    ids = torch.tensor([ids_of()] * 3)
     steering = Steering(runs[0], saes)
     edits = steering.edits()
     steering.turn(*runs)
@@ -287,3 +259,74 @@ def test_a_model_driven_to_nan_says_at_which_layer():
         with pytest.raises(ScopeError, match="from layer 1 on") as caught:
             run()
         assert "strengths down" in caught.value.hint
+
+
+def test_a_rule_forgets_one_text_before_another_begins():
+    rule = Rule((Trigger(FeatureId(0, 1), 0.0), Trigger(FeatureId(2, 1), 0.5)), within=3)
+    items = (Intervention(FeatureId(1, 3), 9.0, rule=rule),)
+    model, steering = engine().model, Steering(items, engine().saes)
+    edits = steering.edits()
+    texts = [torch.tensor([ids_of()[:n]] * batch) for n, batch in ((6, 2), (8, 3), (6, 1))]
+
+    def run(ids: torch.Tensor, steering: Steering, edits: Mapping[HookPoint, Edit]):
+        with torch.inference_mode():
+            return steering.settle(lambda: model.hidden(ids, edits, use_cache=False))
+
+    for ids in texts:
+        fresh = Steering(items, engine().saes)
+        assert torch.equal(run(ids, steering, edits), run(ids, fresh, fresh.edits()))
+
+
+# ---- chats of several turns
+
+
+def chat(text: str, *turns: tuple[Role, str]) -> Prompt:
+    return Prompt(text, turns=tuple(Turn(role, said) for role, said in turns))
+
+
+def test_in_a_chat_everybodys_own_words_are_told_from_the_template():
+    prompt = chat(
+        "tant?", (Role.SYSTEM, "Hm"), (Role.USER, "  user  "), (Role.ASSISTANT, "assistant")
+    )
+    encoded = engine().model.encode(prompt)
+    texts = [engine().model.texts[i] for i in encoded.ids]
+    own = "|".join(
+        "".join(text for text, _ in group)
+        for is_own, group in groupby(zip(texts, encoded.own, strict=True), lambda pair: pair[1])
+        if is_own
+    )
+    assert own == "Hm|user|assistant|tant?"
+    assert "".join(texts) == (
+        "<s>system\nHm</s><s>user\nuser</s><s>assistant\nassistant</s>"
+        "<s>user\ntant?</s><s>assistant\n"
+    )
+
+
+def test_an_empty_system_prompt_is_left_out_and_an_empty_turn_refused():
+    plain = engine().model.encode(chat("Hello")).ids
+    assert engine().model.encode(chat("Hello", (Role.SYSTEM, "  "))).ids == plain
+    with pytest.raises(ScopeError, match="empty") as caught:
+        engine().model.encode(chat("Hello", (Role.USER, " ")))
+    assert caught.value.hint
+
+
+def test_top_p_leaves_only_the_likeliest_tokens():
+    probs = torch.tensor([[0.1, 0.4, 0.3, 0.2]])
+    assert _likeliest(probs, 0.7).tolist() == [[0, pytest.approx(0.4), pytest.approx(0.3), 0]]
+    assert _likeliest(probs, 1e-9).count_nonzero() == 1
+    assert torch.equal(_likeliest(probs, 1.0), probs)
+    lively = Sampling(6, temperature=5.0, top_p=1e-6, repetition_penalty=1.0)
+    (greedy,) = engine().generate(Generate(TEXT, ((),), GREEDY), silent_job())
+    (drawn,) = engine().generate(Generate(TEXT, ((),), lively), silent_job())
+    assert drawn.ids == greedy.ids
+    for wrong in (0.0, 1.5, NAN):
+        with pytest.raises(ScopeError, match="Top-p"):
+            engine().generate(Generate(TEXT, ((),), replace(lively, top_p=wrong)), silent_job())
+
+
+def test_a_prompt_that_fills_the_context_leaves_no_room_for_an_answer():
+    full = Prompt("a" * (CONTEXT - len(ids_of(Prompt("a", chat=False))) + 1), chat=False)
+    assert len(ids_of(full)) == CONTEXT
+    with pytest.raises(ScopeError, match="whole context") as caught:
+        engine().generate(Generate(full, ((),), GREEDY), silent_job())
+    assert caught.value.hint
