@@ -286,8 +286,22 @@ def _words(query: str) -> list[str]:
 
 
 def word_query(query: str) -> str:
-    """What FTS5 is asked: every word of a query, each being a prefix; empty without words."""
-    return " ".join(f'"{word}"*' for word in _words(query))
+    """What FTS5 is asked: every word of a query, each being a prefix; empty without words.
+
+    A plural also finds its singular: labels name one of a kind.
+    """
+    parts = []
+    for word in _words(query):
+        one = _singular(word)
+        parts.append(f'"{word}"*' if one == word else f'("{word}"* OR "{one}")')
+    return " AND ".join(parts)
+
+
+def _singular(word: str) -> str:
+    """An English noun's singular, roughly; other words as they are."""
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] not in "suiy" else word
 
 
 def _score(label: Label, words: Sequence[str]) -> float:
@@ -296,8 +310,9 @@ def _score(label: Label, words: Sequence[str]) -> float:
     if not words:
         return score
     text = label.text.lower()
-    main = _words(_ASIDE.split(text, maxsplit=1)[0])
-    there = _words(text)
+    main = [_singular(word) for word in _words(_ASIDE.split(text, maxsplit=1)[0])]
+    there = [_singular(word) for word in _words(text)]
+    words = [_singular(word) for word in words]
     score += 3.0 * (main[: len(words)] == list(words))
     score += 1.5 * sum(word in main for word in words) / len(words)
     score += 1.0 * sum(word in there for word in words) / len(words)
