@@ -171,7 +171,9 @@ class Finder:
         passing = self._all_passing(request)
         if not words:
             return self._by_merit(request, passing, check)
-        by_words, by_meaning, notes = [], [], ()
+        by_words: list[Hit] = []
+        by_meaning: list[tuple[FeatureId, float]] = []
+        notes: tuple[str, ...] = ()
         if request.match is not Match.MEANING:
             by_words = self.by_words(words, passing, limit, check)
         if request.match is not Match.WORDS and len(words) >= _MEANING_FROM:
@@ -181,6 +183,28 @@ class Finder:
         if request.by in MERITS:
             found.sort(key=lambda hit: -self._merit(hit.feature.sae, request.by)[hit.feature.index])
         return self._found(request, found[:limit], notes=notes)
+
+    def _by_merit(self, request: RankFeatures, passing: Sequence[Bools], check: Check) -> Ranking:
+        """All features, in an order that needs neither a text nor a query; none in others."""
+        if request.by not in MERITS:
+            return Ranking((), 0)
+        found, n = [], 0
+        for slot in self._slots_of(request):
+            check()
+            score = np.where(passing[slot], self._merit(slot, request.by), -np.inf)
+            n += int(np.isfinite(score).sum())
+            best = np.argsort(-score, kind="stable")[: request.limit]
+            found += [
+                Found(FeatureId(slot, i), float(score[i]))
+                for i in best.tolist()
+                if np.isfinite(score[i])
+            ]
+        found.sort(key=lambda hit: -hit.value)
+        return self._found(request, found[: request.limit], n_active=n)
+
+    def _merit(self, slot: int, by: RankBy) -> Floats:
+        """Of all features of one SAE, [N]; those of which it is not known come last."""
+        return np.nan_to_num(self._catalogue.discovery.merit(slot, by), nan=-np.inf)
 
     def by_words(self, words: str, passing: Sequence[Bools], limit: int, check: Check) -> list[Hit]:
         """Features whose labels hold every word; best first."""

@@ -113,6 +113,7 @@ class RankFeatures(Request):
     span: tuple[int, int] | None = None
     given: tuple[Found, ...] = ()
     measure: Measure | None = None
+    learnt: bool = False  # whether all labels can be searched by meaning
 
 
 @dataclass(frozen=True)

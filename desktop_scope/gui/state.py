@@ -35,6 +35,7 @@ from desktop_scope.gui.states.gathering import GatheringState
 from desktop_scope.gui.states.map import MapState
 from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.gui.states.recipes import RecipesState
+from desktop_scope.gui.states.search import SearchState
 from desktop_scope.gui.states.steering import SteeringState
 from desktop_scope.gui.states.why import WhyState
 from desktop_scope.library.browsing import Listing
@@ -61,6 +62,9 @@ class Filters:
     layers: tuple[int, int] = (0, 10_000)  # all
     max_density: float = 0.10
     n_features: int = 1_000_000_000  # a Matryoshka prefix; all by default
+    min_score: float = 0.0  # of the label
+    on_list: str = ""  # one of the user's, such as the stars; empty for all
+    of_kind: str = ""  # what sort of label; empty for all
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ class AppState:
     gifts: int = 0  # how often something was
     gathering: GatheringState = field(default_factory=GatheringState)  # evidence, from text
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
+    search: SearchState = field(default_factory=SearchState)
     discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
     why: WhyState = field(default_factory=WhyState)
     audit: AuditState = field(default_factory=AuditState)

@@ -19,17 +19,14 @@ def precision(
 ) -> dict[str, float]:
     """Precision at k of every concept; what is missing from a short list counts as wrong."""
     return {
-        concept.query: sum(_answers(catalogue, match, k, concept.query)) / k
-        for concept in concepts
+        concept.query: sum(_answers(catalogue, match, k, concept.query)) / k for concept in concepts
     }
 
 
 def _answers(catalogue: Catalogue, match: Match, k: int, query: str) -> list[bool]:
     request = RankFeatures(Scope.ALL, words=query, match=match, limit=k)
     return [
-        acceptable(
-            query, row.name, catalogue.evidence[row.feature.sae].examples(row.feature.index)
-        )
+        acceptable(query, row.name, catalogue.evidence[row.feature.sae].examples(row.feature.index))
         for row in catalogue.rank(request).rows
     ]
 

@@ -69,12 +69,15 @@ from desktop_scope.evidence.marks.requests import (
     MarkFeatures,
 )
 from desktop_scope.evidence.marks.types import Judged, Marked
+from desktop_scope.evidence.meaning.labels import Meanings
 from desktop_scope.evidence.requests import (
     FollowFeature,
+    LearnMeanings,
     NameFeatures,
     OpenCatalogue,
     RankFeatures,
     ReadCard,
+    ReadExample,
     ReadInsight,
     ReadLens,
     Wander,
@@ -91,6 +94,7 @@ from desktop_scope.experiments.audit import (
     key_of,
 )
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
+from desktop_scope.experiments.contrast import Contrast, ContrastTexts
 from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
 from desktop_scope.experiments.recipes import DeleteRecipe, Offer, Origin, ReadRecipes, SaveRecipe
 from desktop_scope.gui import flow
@@ -240,6 +244,9 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     ),
     MeasureCost: lambda r: Cost(0.1, (2.0, 3.0), (1.0, 1.0), 9),
     RecordTrace: lambda r: "",
+    ReadExample: small_trace,
+    LearnMeanings: lambda r: Meanings(r.revision, True, min(r.done + 5, 12), 12),
+    ContrastTexts: lambda r: Contrast((), (), len(r.a), len(r.b), 0, 0, None),
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),
 }
 

@@ -11,6 +11,7 @@ from desktop_scope.gui.areas import (
     opening,
     reading,
     recipes,
+    search,
     why,
 )
 from desktop_scope.gui.areas.base import Area
@@ -27,4 +28,5 @@ AREAS: tuple[Area, ...] = (
     why.AREA,
     gathering.AREA,
     mapping.AREA,
+    search.AREA,
 )

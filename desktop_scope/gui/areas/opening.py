@@ -43,6 +43,7 @@ def _loaded(state: AppState, loaded: Loaded) -> AppState:
         trace=None,
         ranking=None,
         audit=state.audit.afresh(),
+        search=state.search.of_other_saes(),
     )
 
 

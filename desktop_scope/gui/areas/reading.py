@@ -13,11 +13,10 @@ from desktop_scope.engine.requests import (
     recorded_length,
 )
 from desktop_scope.engine.types import Trace
-from desktop_scope.evidence.requests import FollowFeature, RankFeatures, ReadCard, ReadLens, Scope
-from desktop_scope.evidence.types import Ranking
+from desktop_scope.evidence.requests import FollowFeature, ReadCard, ReadLens
 from desktop_scope.gui.actions import say
 from desktop_scope.gui.areas.base import Area, result
-from desktop_scope.gui.state import AppState, Message, Selection
+from desktop_scope.gui.state import AppState, Message
 
 
 def _wanted(state: AppState) -> Iterator[Request]:
@@ -40,7 +39,6 @@ def _wanted(state: AppState) -> Iterator[Request]:
             yield FollowFeature(trace, feature, state.revision)
         if state.probe_text.strip():
             yield ProbeFeature(feature, state.probe_text)
-    yield _rank_request(state)
 
 
 def _trace_request(state: AppState) -> TracePrompt:
@@ -48,24 +46,6 @@ def _trace_request(state: AppState) -> TracePrompt:
     if answer is None or not answer.finished:
         return TracePrompt(state.shown_prompt)
     return TracePrompt(state.shown_prompt, answer.ids, answer.interventions)
-
-
-def _rank_request(state: AppState) -> RankFeatures:
-    filters, trace, token = state.filters, state.trace, state.selection.token
-    listed = 0  # the token matters only where one token's features are listed
-    if filters.scope is Scope.TOKEN and trace is not None and token is not None:
-        listed = min(token, trace.n_tokens - 1)
-    return RankFeatures(
-        scope=filters.scope,
-        trace=trace,
-        token=listed,
-        by=filters.by,
-        layers=filters.layers,
-        words=filters.words,
-        max_density=filters.max_density,
-        n_features=filters.n_features,
-        revision=state.revision,
-    )
 
 
 def _traced(state: AppState, trace: Trace) -> AppState:
@@ -82,20 +62,11 @@ def _recorded(state: AppState, trouble: str) -> AppState:
     return say(state, Message(trouble, is_error=False)) if trouble else state
 
 
-def _ranked(state: AppState, ranking: Ranking) -> AppState:
-    state = replace(state, ranking=ranking)
-    if state.selection.feature is None and ranking.rows:
-        first = Selection(state.selection.token, ranking.rows[0].feature)
-        return replace(state, selection=first)
-    return state
-
-
 AREA = Area(
     wanted=_wanted,
     results={
         "trace": _traced,
         "record": _recorded,
-        "rank": _ranked,
         "card": result("card"),
         "follow": result("path"),
         "lens": result("lens"),
