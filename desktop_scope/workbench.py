@@ -65,6 +65,7 @@ from desktop_scope.experiments.audit import (
     ScoreRows,
 )
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
+from desktop_scope.experiments.concept import LookForConcept, look
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
 from desktop_scope.experiments.recipe_file import is_recipe
 from desktop_scope.experiments.recipes import (
@@ -78,6 +79,14 @@ from desktop_scope.experiments.recipes import (
     save_recipe,
 )
 from desktop_scope.experiments.requests import RunControls, SweepStrengths, TestRule
+from desktop_scope.experiments.shift import (
+    DigestProbe,
+    FollowProbe,
+    JudgeProbes,
+    PoolTexts,
+    ReadShiftTable,
+)
+from desktop_scope.experiments.shift_texts import read_shift
 from desktop_scope.experiments.types import RuleTest
 from desktop_scope.library.browsing import (
     Browse,
@@ -139,6 +148,12 @@ class Workbench:
             MeasureCost: lambda request, job: self.auditor.cost(request, job),
             DigestParts: self._digest,
             MakeTable: make_table,
+            ReadShiftTable: read_shift,
+            PoolTexts: self._shift,
+            FollowProbe: self._shift,
+            DigestProbe: self._shift,
+            JudgeProbes: self._shift,
+            LookForConcept: lambda request, job: look(self.engine, self.catalogue, request, job),
             OpenCatalogue: self._open_catalogue,
             ReadCard: lambda request, job: self.catalogue.card(request.feature),
             ReadInsight: lambda request, job: self.catalogue.discovery.insight(request.feature),
@@ -208,6 +223,11 @@ class Workbench:
         from desktop_scope.experiments.auditing import Auditor
 
         return Auditor(self.engine, self.catalogue)
+
+    def _shift(self, request: Request, job: Job) -> Any:
+        from desktop_scope.experiments.shifting import carry_out
+
+        return carry_out(request, self.engine, self.catalogue, job)
 
     def _digest(self, request: DigestParts, job: Job) -> Digest:
         from desktop_scope.experiments.audit_digest import digest

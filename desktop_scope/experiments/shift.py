@@ -26,7 +26,7 @@ from desktop_scope.experiments.audit import Digest, RowParts
 from desktop_scope.experiments.audit_table import decoded, flag
 
 _AT_ONCE = 16  # texts
-_FOLLOWED_AT_ONCE = 4
+_FOLLOWED_AT_ONCE = 8
 _MOST_TEXTS = 1000
 _LEAST_OF_A_GROUP = 4
 _DEPTH = 0.75  # of the model, where a probe reads

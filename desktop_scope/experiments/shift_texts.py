@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from desktop_scope.experiments.shift import LabelledText, ShiftTable
+from desktop_scope.engine.worker import Job
+from desktop_scope.experiments.shift import (
+    LabelledText,
+    ReadShiftTable,
+    ShiftTable,
+    read_shift_table,
+)
 
 _DEEDS = {
     True: (
@@ -20,6 +26,15 @@ _DEEDS = {
 }  # fmt: skip
 _WHEN = ("before lunch", "late at night", "without a word", "as on every other day")
 _WHO = {True: ("She", "her"), False: ("He", "his")}
+
+
+def read_shift(request: ReadShiftTable, job: Job) -> ShiftTable:
+    """The table that is asked for.
+
+    Raises:
+        ScopeError: It cannot be read, or makes no sense.
+    """
+    return planted() if request.path is None else read_shift_table(request.path)
 
 
 def planted() -> ShiftTable:

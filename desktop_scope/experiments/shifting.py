@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from desktop_scope.engine.attribution import Pass, gradients_of
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
+from desktop_scope.engine.requests import Request
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.types import Bools, FeatureActs, FeatureId, Floats, Intervention, Mode
 from desktop_scope.engine.worker import Job
@@ -19,10 +21,32 @@ from desktop_scope.evidence.catalogue import Catalogue
 from desktop_scope.experiments.audit import Digest, RowParts, key_of
 from desktop_scope.experiments.audit_digest import named, together
 from desktop_scope.experiments.probe import LinearProbe, fit
-from desktop_scope.experiments.shift import PoolTexts, ProbeLine, Shift, ShiftTable
+from desktop_scope.experiments.shift import (
+    DigestProbe,
+    FollowProbe,
+    JudgeProbes,
+    PoolTexts,
+    ProbeLine,
+    Shift,
+    ShiftTable,
+)
 
-_EARLIER = (4, 8)  # layers before the probe's whose features are followed, too
-_STEPS = 4  # of the integral, at the middle of equal parts of the way
+_EARLIER = range(3, 100, 3)  # layers before the probe's whose features are followed, too
+_STEPS = 2  # of the integral, at the middle of equal parts of the way
+
+
+def carry_out(request: Request, engine: Engine, catalogue: Catalogue, job: Job) -> Any:
+    """What one step of the experiment brings."""
+    match request:
+        case PoolTexts():
+            return pool(engine, request, job)
+        case FollowProbe():
+            return follow(engine, request.study, job)
+        case DigestProbe():
+            return digest_probe(request.study, catalogue)
+        case JudgeProbes():
+            return judge(request.study)
+    raise TypeError(type(request))
 
 
 def pool(engine: Engine, request: PoolTexts, job: Job) -> Floats:
@@ -82,7 +106,7 @@ def follow(engine: Engine, study: Shift, job: Job) -> tuple[RowParts, ...]:
 def followed(engine: Engine, slot: int) -> list[int]:
     """The SAEs that are followed: the probe's own and some of earlier layers of the stream."""
     end = engine.saes[slot].weights.reads[0]
-    wanted = {end.layer - back for back in _EARLIER}
+    wanted = {end.layer - back for back in _EARLIER}  # pronouns are told apart early on
     return [
         n
         for n, sae in enumerate(engine.saes)

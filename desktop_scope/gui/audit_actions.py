@@ -10,13 +10,51 @@ from desktop_scope.engine.types import FeatureId
 from desktop_scope.experiments.audit import Goal, Study
 from desktop_scope.experiments.audit_sources import Template
 from desktop_scope.experiments.audit_table import Aim, AuditTable
+from desktop_scope.gui import actions
 from desktop_scope.gui.state import AppState
-from desktop_scope.gui.states.audit import Step
+from desktop_scope.gui.states.audit import Step, Tool
 
 
 def change(state: AppState, **changes: Any) -> AppState:
     """The state with another audit."""
     return replace(state, audit=replace(state.audit, **changes))
+
+
+def change_shift(state: AppState, **changes: Any) -> AppState:
+    """The state with another probe."""
+    return change(state, shift=replace(state.audit.shift, **changes))
+
+
+def begin_shift(state: AppState, path: Path | None) -> AppState:
+    """Read texts for a probe; without a file, the built-in ones."""
+    attempt = state.audit.shift.attempt + 1
+    return change_shift(state, path=path, reading=True, attempt=attempt)
+
+
+def tick_shift(state: AppState, feature: FeatureId, on: bool) -> AppState:
+    """Choose a feature of the probe to be switched off, or not."""
+    others = tuple(f for f in state.audit.shift.ticked if f != feature)
+    return change_shift(state, ticked=(*others, feature) if on else others)
+
+
+def retrain(state: AppState) -> AppState:
+    """Switch off what is ticked, and train the probe again."""
+    shift = state.audit.shift
+    if shift.study is None or not shift.ticked:
+        return state
+    return change_shift(state, study=replace(shift.study, off=shift.ticked), running=True)
+
+
+def look_for(state: AppState, having: tuple[str, ...], lacking: tuple[str, ...]) -> AppState:
+    """Look for a concept."""
+    concept = replace(state.audit.concept, having=having, lacking=lacking, asked=True)
+    return change(state, concept=concept)
+
+
+def look_at(state: AppState, feature: FeatureId) -> AppState:
+    """Look at one candidate, here and on the card."""
+    concept = replace(state.audit.concept, chosen=feature)
+    return actions.select(change(state, concept=concept), feature=feature)
 
 
 def open_table(state: AppState, source: Path | str | Template, aim: Aim = Aim.SPREAD) -> AppState:
@@ -62,6 +100,8 @@ def switch_off(state: AppState) -> AppState:
 
 def go_on(state: AppState) -> AppState:
     """Take up what was stopped."""
+    if state.audit.tool is Tool.PROBE:
+        return change_shift(state, running=True)
     return change(state, running=True)
 
 

@@ -47,6 +47,8 @@ _WORDS = {
     "wander": "Looking for something interesting",
     "levers": "Measuring levers",
     "audit": "Auditing",
+    "shift": "Working on a probe",
+    "concept": "Looking for a concept",
     "audit-digest": "Ranking the features",
     "map": "Opening the map",
     "draw": "Drawing the map",

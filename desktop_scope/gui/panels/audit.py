@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -19,16 +20,20 @@ from PySide6.QtWidgets import (
 from desktop_scope.engine.feature_names import parse_feature
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.errors import ScopeError
+from desktop_scope.experiments.audit import Study
 from desktop_scope.experiments.audit_export import save_table
 from desktop_scope.experiments.audit_table import Aim
+from desktop_scope.experiments.shift import Shift
 from desktop_scope.gui import actions, audit_actions
 from desktop_scope.gui.auditing.bias_page import BiasPage
 from desktop_scope.gui.auditing.choose_page import ChoosePage
+from desktop_scope.gui.auditing.concept_page import ConceptPage
 from desktop_scope.gui.auditing.features_page import FeaturesPage
+from desktop_scope.gui.auditing.probe_page import ProbePage
 from desktop_scope.gui.auditing.result_page import ResultPage
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, Message
-from desktop_scope.gui.states.audit import Step
+from desktop_scope.gui.states.audit import Step, Tool
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
@@ -38,6 +43,17 @@ _STEPS = (
     (Step.BIAS, "2  Bias", "How differently the rows are answered"),
     (Step.FEATURES, "3  Features", "What that hangs on; tick what is to be switched off"),
     (Step.RESULT, "4  Result", "Before and after, the control, chance and cost"),
+)
+
+
+_TOOLS = (
+    (
+        Tool.BIAS,
+        "Audit a bias",
+        "Prompts with two answers each: how differently are they answered?",
+    ),
+    (Tool.PROBE, "Clean a probe", "SHIFT: find what a probe learnt that it should not have"),
+    (Tool.CONCEPT, "Look for a concept", "From texts with it and without to features, tried"),
 )
 
 
@@ -54,9 +70,17 @@ class AuditPanel(Panel):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._steps: dict[Step, QToolButton] = {}
+        self._tools = QComboBox()
+        self._tools.setAccessibleName("What to do")
+        for n, (tool, words, help_) in enumerate(_TOOLS):
+            self._tools.addItem(words, tool)
+            self._tools.setItemData(n, help_, Qt.ItemDataRole.ToolTipRole)
+        self._tools.activated.connect(self._tool_chosen)
         group = QButtonGroup(self)
         top = QHBoxLayout()
         top.setSpacing(4)
+        top.addWidget(self._tools)
+        top.addSpacing(8)
         for step, words, help_ in _STEPS:
             button = tool_button(words, help_, checkable=True)
             button.clicked.connect(lambda _=False, step=step: self._go_to(step))
@@ -79,20 +103,33 @@ class AuditPanel(Panel):
         self._features.go.connect(self._switch_off)
         for page in (self._bias, self._result):
             page.table_wanted.connect(self._save_table)
+        self._probe, self._concept = ProbePage(), ConceptPage()
+        self._connect_probe()
         body = QWidget()
         self._stack = QStackedLayout(body)
         for page in (self._choose, self._bias, self._features, self._result):
             self._stack.addWidget(page)
+        self._stack.addWidget(self._probe)
+        self._stack.addWidget(self._concept)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 8)
         column.setSpacing(6)
         column.addLayout(top)
         column.addWidget(body, 1)
 
+    def _connect_probe(self) -> None:
+        act = self.store.act
+        self._probe.texts_wanted.connect(lambda path: act(audit_actions.begin_shift, path))
+        self._probe.looked_at.connect(self._look_at)
+        self._probe.ticked.connect(lambda one, on: act(audit_actions.tick_shift, one, on))
+        self._probe.go.connect(lambda: act(audit_actions.retrain))
+        self._concept.wanted.connect(lambda a, b: act(audit_actions.look_for, a, b))
+        self._concept.looked_at.connect(lambda one: act(audit_actions.look_at, one))
+
     def focus_first(self) -> None:
         """What the page is about."""
         page = self._stack.currentWidget()
-        if isinstance(page, ChoosePage | FeaturesPage):
+        if isinstance(page, ChoosePage | FeaturesPage | ProbePage | ConceptPage):
             page.focus_first()
         else:
             self._steps[self.store.state.audit.step].setFocus()
@@ -100,7 +137,9 @@ class AuditPanel(Panel):
     def render(self, state: AppState, fields: frozenset[str]) -> None:
         """Draw."""
         audit, study = state.audit, state.audit.study
+        self._tools.setCurrentIndex(self._tools.findData(audit.tool))
         for number, (step, _, _) in enumerate(_STEPS):
+            self._steps[step].setVisible(audit.tool is Tool.BIAS)
             self._steps[step].setEnabled(audit.reached(step))
             self._steps[step].setChecked(step is audit.step)
             if step is audit.step:
@@ -109,9 +148,15 @@ class AuditPanel(Panel):
         if not fields & {"audit", "saes"}:
             return
         self._choose.set_template(audit.template)
-        if study is None:
+        if audit.tool is Tool.PROBE:
+            self._stack.setCurrentWidget(self._probe)
+            self._probe.show_shift(audit.shift)
+        elif audit.tool is Tool.CONCEPT:
+            self._stack.setCurrentWidget(self._concept)
+            self._concept.show_concept(audit.concept)
+        elif study is None:
             return
-        if audit.step is Step.BIAS:
+        elif audit.step is Step.BIAS:
             self._bias.show_study(study)
         elif audit.step is Step.FEATURES:
             self._features.show_audit(audit, _known(state))
@@ -119,15 +164,21 @@ class AuditPanel(Panel):
             self._result.show_study(study)
 
     def _draw_doing(self, state: AppState) -> None:
-        study, words = state.audit.study, ""
+        audit, words = state.audit, ""
+        study: Study | Shift | None = audit.study
+        running = audit.running
+        if audit.tool is Tool.PROBE:
+            study, running = audit.shift.study, audit.shift.running
+        elif audit.tool is Tool.CONCEPT:
+            study, running = None, audit.concept.asked
         unfinished = study is not None and study.next_request() is not None
         if unfinished and study is not None:
             done, total = study.progress()
             waits = "" if state.opened else "waiting for the model, "
-            words = f"{waits}{done} of {total}" + ("" if state.audit.running else ", stopped")
+            words = f"{waits}{done} of {total}" + ("" if running else ", stopped")
         self._doing.setText(words)
-        self._stop.setVisible(unfinished)
-        self._stop.setText("Stop" if state.audit.running else "Go on")
+        self._stop.setVisible(unfinished or running)
+        self._stop.setText("Stop" if running else "Go on")
 
     # ---- what a person does
 
@@ -157,8 +208,12 @@ class AuditPanel(Panel):
 
     @Slot()
     def _stop_or_go_on(self) -> None:
-        running = self.store.state.audit.running
-        self.store.act(audit_actions.stop if running else audit_actions.go_on)
+        going = self._stop.text() == "Go on"
+        self.store.act(audit_actions.go_on if going else audit_actions.stop)
+
+    @Slot(int)
+    def _tool_chosen(self, place: int) -> None:
+        self.store.act(audit_actions.change, tool=self._tools.itemData(place))
 
     @Slot()
     def _save_table(self) -> None:

@@ -10,6 +10,15 @@ from desktop_scope.engine.types import FeatureId
 from desktop_scope.experiments.audit import Condition, Goal, Study, Where
 from desktop_scope.experiments.audit_sources import Template
 from desktop_scope.experiments.audit_table import Aim
+from desktop_scope.gui.states.shift import ConceptState, ShiftState
+
+
+class Tool(StrEnum):
+    """What the panel is used for."""
+
+    BIAS = "bias"
+    PROBE = "probe"
+    CONCEPT = "concept"
 
 
 class Step(StrEnum):
@@ -32,6 +41,7 @@ class AuditState:
         ticked: The features that are to be switched off.
     """
 
+    tool: Tool = Tool.BIAS
     step: Step = Step.CHOOSE
     template: Template = field(default_factory=Template)
     source: Path | str | Template | None = None
@@ -41,17 +51,23 @@ class AuditState:
     running: bool = False
     ticked: tuple[FeatureId, ...] = ()
     where: Where = Where.EVERYWHERE
+    shift: ShiftState = field(default_factory=ShiftState)
+    concept: ConceptState = field(default_factory=ConceptState)
 
     def halted(self) -> AuditState:
         """What was measured stays."""
-        return replace(self, running=False, source=None)
+        shift = replace(self.shift, running=False, reading=False)
+        concept = replace(self.concept, asked=False)
+        return replace(self, running=False, source=None, shift=shift, concept=concept)
 
     def afresh(self) -> AuditState:
         """The same questions to another model."""
+        concept = replace(self.concept, found=None, chosen=None)
+        audit = replace(self, shift=ShiftState(), concept=concept)
         if self.study is None:
-            return self
+            return audit
         study, step = Study(self.study.table), Step.BIAS
-        return replace(self, study=study, step=step, ticked=(), running=True)
+        return replace(audit, study=study, step=step, ticked=(), running=True)
 
     @property
     def chosen(self) -> Condition:
