@@ -8,8 +8,9 @@ or the threshold, it finds some of the texts with the concept (hits) and also fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 LEAST_OF_EACH = 2 * LEAST_TEXTS
 _N_CANDIDATES = 12
-_RELIABLE = 0.8  # share of held-out texts judged rightly, the mean of both sides
+_RELIABLE = 0.75  # share of held-out texts judged rightly, the mean of both sides
+_MAY_BE_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,21 @@ class Candidate:
     """A feature that may stand for the concept.
 
     Attributes:
-        q: From the half it was found on: the share of false claims among those as sure.
         threshold: Of a text's mean activation.
         hits: Share of held-out texts with the concept in which it fires more than that.
         alarms: Share of those without.
+        p: How likely it is that one of so many candidates does as well by chance (Fisher's exact
+            test on the held-out texts, times the number of candidates).
         tried: The held-out texts, strongest first.
     """
 
     feature: FeatureId
     name: str
     label: Label
-    q: float
     threshold: float
     hits: float
     alarms: float
+    p: float
     tried: tuple[TriedText, ...]
 
     @property
@@ -81,7 +84,7 @@ class Candidate:
     @property
     def reliable(self) -> bool:
         """Whether it holds up."""
-        return self.q <= 0.05 and self.right >= _RELIABLE
+        return self.p <= _MAY_BE_CHANCE and self.right >= _RELIABLE
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,15 @@ class Concept:
             best = good[0]
             return (
                 f"{len(good)} of {len(self.candidates)} candidates hold up on {held}. The best "
-                f"fires in {best.hits:.0%} with the concept and in {best.alarms:.0%} without."
+                f"fires in {_share(best.hits)} with the concept, in {_share(best.alarms)} without."
             )
         if not self.candidates:
             return "Nothing was found: no feature tells these texts apart."
         best = self.candidates[0]
         return (
-            f"Nothing reliable was found: on {held} the best candidate fires in {best.hits:.0%} "
-            f"with the concept, but also in {best.alarms:.0%} without."
-            if best.right < _RELIABLE
-            else "Nothing reliable was found: with so few texts, chance does as well. Add more."
+            f"Nothing reliable was found: on {held} the best candidate fires in "
+            f"{_share(best.hits)} with the concept and in {_share(best.alarms)} without; the best "
+            "of so many does as well by chance. More texts, or others, may help."
         )
 
 
@@ -122,10 +124,7 @@ def look(engine: Engine, catalogue: Catalogue, request: LookForConcept, job: Job
         ScopeError: There are too few texts.
         Cancelled: The job was.
     """
-    sides = [
-        _distinct(texts, name)
-        for texts, name in ((request.having, "with"), (request.lacking, "without"))
-    ]
+    sides = [_distinct(request.having, "with"), _distinct(request.lacking, "without")]
     found_on = [side[::2] for side in sides]
     held_out = [side[1::2] for side in sides]
     first = engine.read((*found_on[0], *found_on[1]), job)
@@ -135,7 +134,9 @@ def look(engine: Engine, catalogue: Catalogue, request: LookForConcept, job: Job
     for row in found.rows[:_N_CANDIDATES]:
         values = [acts.acts[row.feature.sae] for acts in (first, second)]
         candidates.append(_tried(row, values, found_on, held_out, catalogue))
-    candidates.sort(key=lambda one: (-one.reliable, -one.right, one.q))
+    n = len(candidates)
+    candidates = [replace(one, p=min(1.0, one.p * n)) for one in candidates]
+    candidates.sort(key=lambda one: (one.p, -one.right))
     return Concept(
         tuple(candidates),
         (len(found_on[0]), len(found_on[1])),
@@ -167,16 +168,34 @@ def _tried(
     n = len(held_out[0])
     texts = [*held_out[0], *held_out[1]]
     order = np.argsort(-unseen, kind="stable")
+    hits, alarms = (int((side > threshold).sum()) for side in (unseen[:n], unseen[n:]))
     return Candidate(
         feature=row.feature,
         name=catalogue.name(row.feature),
         label=catalogue.label(row.feature),
-        q=row.q,
         threshold=threshold,
-        hits=float((unseen[:n] > threshold).mean()),
-        alarms=float((unseen[n:] > threshold).mean()),
+        hits=hits / n,
+        alarms=alarms / len(held_out[1]),
+        p=fisher(hits, n, alarms, len(held_out[1])),
         tried=tuple(TriedText(texts[k], float(unseen[k]), bool(k < n)) for k in order),
     )
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def fisher(hits: int, n_having: int, alarms: int, n_lacking: int) -> float:
+    """The chance of so many hits or more, if it fired in as many texts regardless of the concept.
+
+    One-sided exact test: the tail of the hypergeometric distribution.
+    """
+    fired, n = hits + alarms, n_having + n_lacking
+    ways = sum(
+        math.comb(n_having, k) * math.comb(n_lacking, fired - k)
+        for k in range(hits, min(n_having, fired) + 1)
+    )
+    return ways / math.comb(n, fired)
 
 
 def best_threshold(having: Floats, lacking: Floats) -> float:

@@ -83,9 +83,8 @@ class ConceptPage(QWidget):
 
     @Slot()
     def _go(self) -> None:
-        self.wanted.emit(
-            *(tuple(b.toPlainText().splitlines()) for b in (self._having, self._lacking))
-        )
+        boxes = (self._having, self._lacking)
+        self.wanted.emit(*(tuple(box.toPlainText().splitlines()) for box in boxes))
 
 
 def _texts(name: str) -> QPlainTextEdit:

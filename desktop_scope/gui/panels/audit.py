@@ -50,7 +50,7 @@ _TOOLS = (
     (
         Tool.BIAS,
         "Audit a bias",
-        "Prompts with two answers each: how differently are they answered?",
+        "Prompts with two answers each: how unlike are the answers?",
     ),
     (Tool.PROBE, "Clean a probe", "SHIFT: find what a probe learnt that it should not have"),
     (Tool.CONCEPT, "Look for a concept", "From texts with it and without to features, tried"),
