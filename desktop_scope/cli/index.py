@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from desktop_scope.cli.common import (
     add_model_arguments,
@@ -13,6 +14,10 @@ from desktop_scope.cli.common import (
     terminal_job,
 )
 from desktop_scope.errors import ScopeError
+
+if TYPE_CHECKING:
+    from desktop_scope.engine.engine import Engine
+    from desktop_scope.engine.worker import Job
 
 NAME = "index"
 HELP = "Gather evidence about the features of SAEs from text; goes on where it was interrupted."
@@ -27,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=Path,
         metavar="PATH",
-        help="files or folders of .txt, .md or .jsonl (field “text”)",
+        help="files or folders of .txt, .md, .jsonl or .parquet (field “text”)",
     )
     parser.add_argument(
         "--out",
@@ -57,15 +62,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     else:
         corpus, note = default_corpus(engine.model)
     built = build(engine, corpus, job, options.out, options.most_tokens)
+    labelled = _label(engine, built.folders, job)
     clear_progress()
     return {
         "features": built.features,
         "tokens": built.tokens,
         "seconds": built.seconds,
-        "labelled": 0,
+        "labelled": labelled,
         "folders": [str(folder) for folder in built.folders],
         "notes": [note] if note else [],
     }
+
+
+def _label(engine: Engine, folders: Sequence[Path], job: Job) -> int:
+    """Make the automatic labels; how many features have one that says something."""
+    from desktop_scope.evidence.catalogue import own_labels
+    from desktop_scope.evidence.own import OwnEvidence
+
+    labelled = 0
+    for sae, folder in zip(engine.saes, folders, strict=True):
+        book = own_labels(OwnEvidence(folder, sae.d_sae, engine.model.texts), job)
+        labelled += sae.d_sae - int(book.of_kind("various").sum())
+        book.close()
+    return labelled
 
 
 def table(result: dict[str, Any]) -> str:
@@ -77,6 +96,7 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"Evidence about {result['features']:,} features from {result['tokens']:,} tokens in "
         f"{result['seconds']:.0f} s, in {where}.",
+        f"{result['labelled']:,} of them have a label that says something.",
         *result["notes"],
     ]
     return "\n".join(lines)

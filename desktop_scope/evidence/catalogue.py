@@ -27,7 +27,8 @@ from desktop_scope.evidence.marks.keys import described, mark_key
 from desktop_scope.evidence.marks.overlay import MarkedEvidence
 from desktop_scope.evidence.marks.store import MarkStore
 from desktop_scope.evidence.meaning.labels import Meanings
-from desktop_scope.evidence.own import own_evidence
+from desktop_scope.evidence.own import OwnEvidence, own_evidence
+from desktop_scope.evidence.own_texts import OwnTexts
 from desktop_scope.evidence.requests import FollowFeature, LearnMeanings, RankFeatures
 from desktop_scope.evidence.store import PADDING, Corpus, EvidenceStore
 from desktop_scope.evidence.together import Mates, Together, open_together
@@ -130,7 +131,12 @@ class Catalogue:
                 job.progress(0, 0, "Opening the evidence")
                 evidence[slot] = SampleEvidence(sae.d_sae)
                 try:
-                    evidence[slot] = own_evidence(sae.weights, engine.model) or evidence[slot]
+                    found = own_evidence(sae.weights, engine.model)
+                    if found is not None:
+                        book = own_labels(found, job)
+                        books.append((book, [slot]))
+                        found.name(book)
+                        evidence[slot] = found
                 except ScopeError as error:  # damaged: the SAE can be used without
                     notes.append(str(error))
         marks = MarkStore()
@@ -361,6 +367,16 @@ class Catalogue:
         counts = np.isin(rows, tokens).sum(1)
         best = np.argsort(-counts, kind="stable")[:limit]
         return [rows[n][rows[n] != PADDING].tolist() for n in best if counts[n]]
+
+
+def own_labels(evidence: OwnEvidence, job: Job) -> LabelBook:
+    """The labels of evidence of one's own, made now if this is the first time."""
+    return LabelBook.open(
+        OwnTexts(evidence),
+        None,
+        lambda done, total: job.progress(done, total, _NAMING),
+        job.check,
+    )
 
 
 def _slots(engine: Engine, names: Sequence[str]) -> list[int]:

@@ -9,26 +9,31 @@ of a feature's activation all have a say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from desktop_scope.evidence.naming import MAX_LENGTH, Namer
-from desktop_scope.evidence.peaks import PeakFinder
+from desktop_scope.evidence.peaks import ExampleStore, PeakFinder
 from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import Label
 
-__all__ = ["LABELLER_VERSION", "MAX_LENGTH", "Labeller"]
+if TYPE_CHECKING:
+    from desktop_scope.evidence.own_texts import OwnTexts
+
+__all__ = ["LABELLER_VERSION", "MAX_LENGTH", "Labeller", "labels_of"]
 
 #: Part of the label index's key: raise it when labels come out differently.
 LABELLER_VERSION = 3
 
 
 class Labeller:
-    """Names the features of one pack.
+    """Names the features of a pack, or of some evidence of one's own.
 
     Args:
         store: The evidence; its corpus is cut into words once, here.
     """
 
-    def __init__(self, store: EvidenceStore) -> None:
+    def __init__(self, store: ExampleStore) -> None:
         texts = [store.token_text(token) for token in range(store.vocab_size)]
         self._n_layers = store.n_layers
         self._peaks = PeakFinder(store, texts)
@@ -57,3 +62,23 @@ class Labeller:
                 check()
             labels.append(self._namer.name(feature))
         return labels
+
+
+def labels_of(
+    store: EvidenceStore | OwnTexts,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[int, list[Label]]]:
+    """The labels of every layer of a pack; or of the one SAE that evidence of one's own is of."""
+    if isinstance(store, EvidenceStore):
+        yield from Labeller(store).layers(progress, check)
+        return
+    labels: list[Label] = []
+    for part in store.parts():
+        found = Labeller(part).layer(0, check)
+        labels += [
+            replace(label, confidence="low") if few else label
+            for label, few in zip(found, part.few, strict=True)
+        ]
+        progress(len(labels), store.n_features)
+    yield 0, labels

@@ -16,15 +16,19 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from desktop_scope import paths
 from desktop_scope.engine.types import Bools, FeatureId, Ints
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.labeller import LABELLER_VERSION, Labeller
+from desktop_scope.evidence.labeller import LABELLER_VERSION, labels_of
 from desktop_scope.evidence.store import EvidenceStore
 from desktop_scope.evidence.types import Hit, Label, Source
+
+if TYPE_CHECKING:
+    from desktop_scope.evidence.own_texts import OwnTexts
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -53,14 +57,17 @@ Check = Callable[[], None]
 
 
 class LabelBook:
-    """The labels of one pack. Use it from one thread at a time.
+    """The labels of one pack, or of one SAE of one's own. Use it from one thread at a time.
 
     Attributes:
         notes: What the user should know, such as that the index could not be saved.
     """
 
     def __init__(
-        self, database: sqlite3.Connection, store: EvidenceStore, notes: tuple[str, ...] = ()
+        self,
+        database: sqlite3.Connection,
+        store: EvidenceStore | OwnTexts,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._database = database
         self._n_layers, self._n_features = store.n_layers, store.n_features
@@ -72,16 +79,16 @@ class LabelBook:
     @classmethod
     def open(
         cls,
-        store: EvidenceStore,
-        pack: Path,
+        store: EvidenceStore | OwnTexts,
+        pack: Path | None,
         progress: Progress = lambda done, total: None,
         check: Check = lambda: None,
     ) -> LabelBook:
-        """The labels of a pack, from the cache or made now (about 25 seconds).
+        """The labels of a pack or an SAE, from the cache or made now (a pack's in 25 seconds).
 
         Args:
-            store: The pack's evidence.
-            pack: Its folder.
+            store: The evidence.
+            pack: The pack's folder; None for evidence of one's own.
             progress: Called with layers done and layers in all while labels are made.
             check: Called often while labels are made; raises to stop.
 
@@ -92,7 +99,8 @@ class LabelBook:
         database = _open_existing(path, store.n_layers * store.n_features)
         if database is not None:
             return cls(database, store)
-        rows = _rows(store, _read_curated(pack, store), progress, check)
+        curated = {} if pack is None else _read_curated(pack, store)
+        rows = _rows(store, curated, progress, check)
         try:
             _save(path, rows)
             database = _open_existing(path, len(rows))
@@ -328,20 +336,23 @@ def _label(row: tuple[int, str, str, str, str]) -> Label:
 # -- making ---------------------------------------------------------------------------------
 
 
-def _key(store: EvidenceStore, pack: Path) -> str:
+def _key(store: EvidenceStore | OwnTexts, pack: Path | None) -> str:
     """Changes with anything that the labels depend on."""
     key = hashlib.sha256(f"{_SCHEMA_VERSION} {LABELLER_VERSION}".encode())
-    for name in ("pack.json", "curated.jsonl"):
-        path = pack / name
-        key.update(path.read_bytes() if path.exists() else b"-")
-    for path in (pack / "corpus.safetensors", *sorted((pack / "evidence").glob("*"))):
-        key.update(f"{path.name} {path.stat().st_size}".encode())
+    if pack is None:
+        key.update(store.fingerprint)  # type: ignore[union-attr]
+    else:
+        for name in ("pack.json", "curated.jsonl"):
+            path = pack / name
+            key.update(path.read_bytes() if path.exists() else b"-")
+        for path in (pack / "corpus.safetensors", *sorted((pack / "evidence").glob("*"))):
+            key.update(f"{path.name} {path.stat().st_size}".encode())
     for token in range(store.vocab_size):
         key.update(store.token_text(token).encode("utf-8", "surrogatepass") + b"\0")
     return key.hexdigest()[:32]
 
 
-def _read_curated(pack: Path, store: EvidenceStore) -> dict[int, Label]:
+def _read_curated(pack: Path, store: EvidenceStore | OwnTexts) -> dict[int, Label]:
     """Labels written by a reader, by feature number; none where the pack has none."""
     path = pack / "curated.jsonl"
     if not path.exists():
@@ -368,11 +379,11 @@ _Row = tuple[int, str, str, str, str]
 
 
 def _rows(
-    store: EvidenceStore, curated: dict[int, Label], progress: Progress, check: Check
+    store: EvidenceStore | OwnTexts, curated: dict[int, Label], progress: Progress, check: Check
 ) -> list[_Row]:
     """All labels, most trusted first; features of the coarse SAE before those of the fine one."""
     rows = []
-    for layer, labels in Labeller(store).layers(progress, check):
+    for layer, labels in labels_of(store, progress, check):
         for index, label in enumerate(labels):
             feature = layer * store.n_features + index
             best = curated.get(feature, label)

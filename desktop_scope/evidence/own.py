@@ -7,6 +7,7 @@ A folder per SAE and model holds ``evidence.safetensors`` and the text in which 
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from desktop_scope import paths
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae_weights import SaeWeights
-from desktop_scope.engine.types import Floats, Ints, ModelInfo
+from desktop_scope.engine.types import Bools, FeatureId, Floats, Ints, ModelInfo
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.interest import Peaks
 from desktop_scope.evidence.known import Unlabelled
+from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.store import N_BINS, N_TOP, WINDOW, WINDOW_LEFT
-from desktop_scope.evidence.types import Example, TopToken
+from desktop_scope.evidence.types import Example, Label, TopToken
 
 FILE = "evidence.safetensors"
 FORMAT = "desktop-scope-evidence/1"
@@ -100,6 +102,8 @@ class OwnEvidence(Unlabelled):
 
     Attributes:
         n_tokens: On so many tokens.
+        token_texts: As given.
+        row_start: Where rows start in the text, [R + 1].
 
     Raises:
         ScopeError: A file is missing, cut short or does not hold what it should.
@@ -107,7 +111,8 @@ class OwnEvidence(Unlabelled):
 
     def __init__(self, folder: Path, n_features: int, token_texts: tuple[str, ...]) -> None:
         super().__init__(n_features)
-        self._folder, self._texts = folder, token_texts
+        self._folder, self.token_texts = folder, token_texts
+        self._book: LabelBook | None = None
         try:
             self._file = safe_open(folder / FILE, framework="numpy")
             about = self._file.metadata() or {}
@@ -117,7 +122,7 @@ class OwnEvidence(Unlabelled):
                     raise self._damaged(f"“{name}” is of another type or size")
             corpus = safe_open(folder / Path(about["corpus"]).name, framework="numpy")
             self._tokens = corpus.get_slice("tokens")
-            self._row_start: NDArray[np.int64] = corpus.get_tensor("row_start")
+            self.row_start: NDArray[np.int64] = corpus.get_tensor("row_start")
             self.n_tokens = int(about["n_tokens"])
             self.median_norm = float(about["median_norm"])
             self.density: Floats = self._file.get_tensor("density")
@@ -125,9 +130,48 @@ class OwnEvidence(Unlabelled):
             self.max_active: Floats = self._file.get_tensor("max_active")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise self._damaged(str(error)) from error
-        size, starts = self._tokens.get_shape(), self._row_start
+        size, starts = self._tokens.get_shape(), self.row_start
         if starts.ndim != 1 or size != [starts[-1]] or (np.diff(starts) <= 0).any():
             raise self._damaged("its rows do not add up to its text")
+
+    def name(self, book: LabelBook) -> None:
+        """Take the labels that were made from this evidence."""
+        self._book, self.dull = book, book.of_kind("format")[0]
+
+    def label(self, index: int) -> Label:
+        """A feature's label, if they have been made."""
+        return super().label(index) if self._book is None else self._book.label(FeatureId(0, index))
+
+    def label_texts(self) -> tuple[str, ...]:
+        """What the labels say, [N]; empty before there are any."""
+        return super().label_texts() if self._book is None else self._book.texts(0)
+
+    def kinds(self) -> tuple[str, ...]:
+        """What kind of label the features have, [N]."""
+        return super().kinds() if self._book is None else self._book.kinds(0)
+
+    def matching(self, words: str) -> Bools:
+        """Features whose labels match, [N]; all where there are no words."""
+        return super().matching(words) if self._book is None else self._book.matching(words)[0]
+
+    @cached_property
+    def tokens(self) -> Ints:
+        """The whole text, [P]."""
+        tokens: Ints = self._tokens[:]
+        return tokens
+
+    def array(self, name: str) -> NDArray[Any]:
+        """One of TENSORS.
+
+        Raises:
+            ScopeError: Examples lie outside the text.
+        """
+        array: NDArray[Any] = self._file.get_tensor(name)
+        if name == "example_position" and not (
+            (array >= 0).all() and (array < self.row_start[-1]).all()
+        ):
+            raise self._damaged("it has impossible examples")
+        return array
 
     def histogram(self, index: int) -> Ints:
         """Counts of activations between each two of BIN_EDGES; those beyond are at the ends."""
@@ -147,7 +191,7 @@ class OwnEvidence(Unlabelled):
         positions, values = self._row("example_position", index), self._row("example_value", index)
         windows = self._row("example_window", index).astype(np.float32)
         windows *= self._row("example_scale", index)[:, None] / 255
-        end = int(self._row_start[-1])
+        end = int(self.row_start[-1])
         if not np.isfinite(values).all() or (positions < 0).any() or (positions >= end).any():
             raise self._damaged(f"feature {index} has impossible examples")
         return tuple(
@@ -157,19 +201,16 @@ class OwnEvidence(Unlabelled):
 
     def peaks(self) -> Peaks:
         """On which tokens the features are strongest."""
-        positions = self._file.get_tensor("example_position")
-        values = self._file.get_tensor("example_value")
-        tokens = self._tokens[:]
-        if (positions < 0).any() or (positions >= len(tokens)).any():
-            raise self._damaged("it has impossible examples")
+        positions, values = self.array("example_position"), self.array("example_value")
+        tokens = self.tokens
         found = np.where(values > 0, tokens[positions].astype(np.int32), -1).astype(np.int32)
-        return Peaks(found, N_TOP, np.bincount(tokens, minlength=len(self._texts)))
+        return Peaks(found, N_TOP, np.bincount(tokens, minlength=len(self.token_texts)))
 
     def _example(self, position: int, value: float, window: Floats, k: int) -> Example:
-        row = int(np.searchsorted(self._row_start, position, side="right"))
+        row = int(np.searchsorted(self.row_start, position, side="right"))
         left = position - WINDOW_LEFT
-        first = max(left, int(self._row_start[row - 1]))
-        last = min(left + WINDOW, int(self._row_start[row]))
+        first = max(left, int(self.row_start[row - 1]))
+        last = min(left + WINDOW, int(self.row_start[row]))
         values = window[first - left : last - left].copy()
         values[position - first] = value  # exact, where the window has 8 bits
         values.flags.writeable = False
@@ -182,9 +223,9 @@ class OwnEvidence(Unlabelled):
         )
 
     def _text(self, token: int) -> str:
-        if not 0 <= token < len(self._texts):
+        if not 0 <= token < len(self.token_texts):
             raise self._damaged("it has a token that the model does not know")
-        return self._texts[token]
+        return self.token_texts[token]
 
     def _row(self, name: str, index: int) -> NDArray[Any]:
         row: NDArray[Any] = self._file.get_slice(name)[index]

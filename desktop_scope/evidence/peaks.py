@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from desktop_scope.evidence.lexicon import TOPICS, groups_by_stem, stem
-from desktop_scope.evidence.store import N_TOP, PADDING, WINDOW, WINDOW_LEFT, EvidenceStore
+from desktop_scope.evidence.store import N_TOP, WINDOW, WINDOW_LEFT, Corpus
 from desktop_scope.evidence.words import CorpusWords, Ids, UnitKind
 
 _COMMON = 0.0008  # a word this frequent says nothing about a topic
@@ -98,6 +98,22 @@ class Lexis:
         self.frequency: list[float] = (words.count / max(1, words.count[1:].sum())).tolist()
 
 
+class ExampleStore(Protocol):
+    """What labels are made from.
+
+    Attributes:
+        corpus: The text in which the examples lie.
+    """
+
+    n_layers: int
+    vocab_size: int
+    corpus: Corpus
+    token_text: Callable[[int], str]
+
+    def layer_arrays(self, layer: int) -> dict[str, NDArray[Any]]:
+        """The evidence of one layer."""
+
+
 class PeakFinder:
     """Gathers what the labels are made from.
 
@@ -106,7 +122,7 @@ class PeakFinder:
         texts: The text of every token.
     """
 
-    def __init__(self, store: EvidenceStore, texts: list[str]) -> None:
+    def __init__(self, store: ExampleStore, texts: list[str]) -> None:
         self._store = store
         self._words = CorpusWords.of(store.corpus, texts)
         self.lexis = Lexis(self._words)
@@ -258,7 +274,7 @@ class PeakFinder:
         """How often any place of the corpus is about each topic, [topics]."""
         words, corpus = self._words, self._store.corpus
         rng = np.random.default_rng(0)
-        position = np.flatnonzero(corpus.tokens.reshape(-1) != PADDING)
+        position = np.flatnonzero(corpus.tokens.reshape(-1) != corpus.padding)
         position = rng.choice(position, min(20_000, len(position)), replace=False)
         example, unit = self._around(position, np.ones(len(position), bool))
         about = self._about(example, unit, words.unit[words.span[position]])

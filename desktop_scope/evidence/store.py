@@ -48,10 +48,11 @@ _LAYER_TENSORS: dict[str, tuple[str, tuple[int, ...]]] = {  # name: dtype, shape
 class Corpus:
     """The text in which the examples lie."""
 
-    tokens: NDArray[np.uint16]  # [rows, width], PADDING after a row's end
+    tokens: NDArray[np.uint16] | Ints  # [rows, width], padding after a row's end
     start: NDArray[np.uint8]  # [rows] tokens before it were not counted
     source: NDArray[np.uint8]  # [rows] index into sources
     sources: tuple[str, ...]
+    padding: int = PADDING
 
 
 class EvidenceStore:

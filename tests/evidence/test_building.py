@@ -37,8 +37,12 @@ from desktop_scope.evidence.building.builder import Built, build
 from desktop_scope.evidence.building.corpus import Row, default_corpus, text_corpus
 from desktop_scope.evidence.building.gather import Gathered
 from desktop_scope.evidence.catalogue import Catalogue
+from desktop_scope.evidence.labeller import Labeller
 from desktop_scope.evidence.own import FILE, OwnEvidence, evidence_key
+from desktop_scope.evidence.own_texts import OwnPart, OwnTexts
+from desktop_scope.evidence.requests import RankBy, RankFeatures, Scope
 from desktop_scope.evidence.store import BIN_EDGES, N_TOP, WINDOW, WINDOW_LEFT
+from desktop_scope.evidence.types import Source
 
 N = 48  # features
 WORDS = 24  # distinct tokens: fewer than a feature keeps, so that shares are exact
@@ -470,6 +474,42 @@ def test_a_corpus_that_cannot_be_read_is_refused(name, content, says, tmp_path):
         text_corpus([tmp_path / name], tiny("llama"), silent_job())
 
 
+def test_a_table_of_texts_is_read(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    texts = [f"{n}: {TEXT}" for n in range(5)]
+    table = pyarrow.table({"id": list(range(6)), "text": [*texts, None]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    corpus = text_corpus([tmp_path], tiny("llama"), silent_job())
+    assert tokens_of(corpus) == "".join(texts)
+    assert [row.document for row in corpus.rows()][-1] == 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"), [({"words": ["a"]}, "no column “text”"), (None, "cannot be read")]
+)
+def test_a_table_that_cannot_be_read_is_refused(columns, says, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+    if columns is None:
+        path.write_bytes(b"PAR1 but nothing else PAR1")
+    else:
+        parquet.write_table(pyarrow.table(columns), path)
+    with pytest.raises(ScopeError, match=says):
+        text_corpus([path], tiny("llama"), silent_job())
+
+
+def test_a_table_without_the_library_that_reads_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ScopeError, match="not installed") as raised:
+        text_corpus([tmp_path], tiny("llama"), silent_job())
+    assert "pip install pyarrow" in raised.value.hint
+
+
 def test_without_a_corpus_a_strange_model_reads_the_little_that_is_built_in():
     corpus, note = default_corpus(tiny("llama"))
     built_in = (paths.resources() / "check_text.txt").read_text("utf-8")
@@ -500,6 +540,47 @@ def test_the_catalogue_finds_it_for_the_same_sae_with_the_same_model(own_cache):
     assert card.top_tokens
     other = an_engine(n_features=N + 1)
     assert np.isnan(Catalogue.open(Workspace(), other, silent_job()).opened().max_active[1]).all()
+
+
+def test_what_was_gathered_is_named_and_found_by_its_words(own_cache):
+    engine = an_engine()
+    build(engine, Lines(70), silent_job())
+    catalogue = Catalogue.open(Workspace(), engine, silent_job())
+    labels = [catalogue.label(FeatureId(1, index)) for index in range(N)]
+    acts = dense(70)["acts"]
+    silent = [not acts[:, index].any() for index in range(N)]
+    assert [label.text == "never seen to fire" for label in labels] == silent
+    assert all(label.source is Source.AUTOMATIC for label in labels)
+    few = [np.count_nonzero(acts[:, index]) < 4 for index in range(N)]
+    assert all(label.confidence == "low" for label, rare in zip(labels, few, strict=True) if rare)
+    request = RankFeatures(Scope.ALL, None, 0, RankBy.MAXIMUM, (0, 9), "never seen", 1.0, 10**9)
+    found = [row.feature for row in catalogue.rank(request).rows]
+    assert {index for slot, index in found if slot == 1} == set(np.flatnonzero(silent))
+    (saved, *_) = sorted((own_cache / "labels").iterdir())
+    before = saved.stat().st_mtime_ns
+    again = Catalogue.open(Workspace(), engine, silent_job())
+    assert again.label(FeatureId(1, 3)) == labels[3]
+    assert saved.stat().st_mtime_ns == before  # not made again
+
+
+def test_a_feature_of_one_word_is_named_after_it_whatever_the_size_of_the_text(own_cache):
+    """The same names whether the text is read at once or some features at a time."""
+    engine = an_engine()
+    built = build(engine, Lines(70, 280), silent_job())
+    evidence = OwnEvidence(built.folders[0], engine.saes[0].d_sae, tiny("llama").texts)
+    (whole,) = OwnTexts(evidence).parts()
+    named = Labeller(whole).layer(0)
+    for index, label in enumerate(named):
+        top = evidence.top_tokens(index)
+        if label.kind == "token" and top and top[0].share > 0.9 and top[0].text.strip().isalpha():
+            assert top[0].text.strip().lower() in label.text.lower()
+    parts = OwnPart(evidence, slice(0, 5))
+    assert parts.layer_arrays(0)["example_position"].max() < parts.corpus.tokens.size
+    for index in range(5):
+        tokens = parts.corpus.tokens.reshape(-1)[parts.layer_arrays(0)["example_position"][index]]
+        examples = evidence.examples(index)
+        expected = [example.texts[example.peak] for example in examples]
+        assert [tiny("llama").texts[i] for i in tokens[: len(examples)]] == expected
 
 
 def test_the_key_tells_numbers_places_and_models_apart():

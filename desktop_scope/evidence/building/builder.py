@@ -139,14 +139,19 @@ class Builder:
         """How far it is."""
         progress = self._state.progress
         n = progress.positions + sum(len(row.ids) for row in rows_of(self._read))
-        new, done = n - self._first_positions, progress.share - self._first
+        share = self._share(self._read[-1].rows[-1]) if self._read else progress.share
+        new, done = n - self._first_positions, share - self._first
         return Standing(
             tokens=n,
-            share=progress.share,
+            share=share,
             rate=new / self._seconds if new and self._seconds else math.nan,
-            left=self._seconds * (1 - progress.share) / done if done > 0 else math.nan,
+            left=self._seconds * (1 - share) / done if done > 0 else math.nan,
             done=self.built is not None,
         )
+
+    def _share(self, last: Row) -> float:
+        """Of the text, once a row has been read."""
+        return min(max(last.share, self._counted / self._limit), 1.0)
 
     def save(self) -> None:
         """Keep what there is for another time; of a block that is not read to its end, nothing."""
@@ -209,7 +214,7 @@ class Builder:
         same = sum(row.document == last.document for row in rows)
         progress.rows = same + (progress.rows if progress.document == last.document else 0)
         progress.document = last.document
-        progress.share = max(last.share, self._counted / self._limit)
+        progress.share = self._share(last)
         progress.seconds = self._before + self._seconds
         if time.monotonic() - self._saved >= self._between:
             self._state.save()

@@ -24,11 +24,12 @@ from desktop_scope.library.pack import read_pack
 WIDTH = 256  # tokens of a row at most, the model's first token among them
 _PIECE = 8192  # characters that are tokenised at once, and of a text file that count as a document
 _SHORTEST = 8  # characters: shorter ones that the model cannot read are left out
-_SUFFIXES = (".txt", ".md", ".jsonl")
+_SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
+_LINES_AT_ONCE = 1024  # of a .parquet file
 
 LITTLE = (
     "The built-in text is only about 2,000 words: most features will not be seen on it. "
-    "Give more with --corpus, such as a folder of .txt, .md or .jsonl files."
+    "Give more with --corpus, such as a folder of .txt, .md, .jsonl or .parquet files."
 )
 
 
@@ -142,10 +143,11 @@ _LINE = msgspec.json.Decoder(_Line)
 
 
 def text_corpus(given: Sequence[Path], model: LanguageModel, job: Job) -> TextCorpus:
-    """Files, or all those in folders, of .txt, .md and .jsonl (field ``text``).
+    """Files, or all those in folders, of .txt, .md, .jsonl and .parquet (field ``text``).
 
-    A line of a .jsonl file is a document; so are a text file, or each 8,192 characters of it where
-    it is longer. All is read once beforehand, so that a bad line is not found after hours.
+    A line of a .jsonl or .parquet file is a document; so are a text file, or each 8,192 characters
+    of it where it is longer. All is read once beforehand, so that a bad line is not found after
+    hours.
 
     Raises:
         ScopeError: A file cannot be read, or there is no text.
@@ -203,6 +205,8 @@ def _documents(path: Path) -> Iterator[str]:
         if path.suffix.lower() == ".jsonl":
             with path.open("rb") as lines:
                 yield from _of_lines(path, lines)
+        elif path.suffix.lower() == ".parquet":
+            yield from _of_table(path)
         else:
             with path.open(encoding="utf-8-sig", errors="replace") as file:
                 text = ""
@@ -216,6 +220,29 @@ def _documents(path: Path) -> Iterator[str]:
         raise ScopeError(
             f"{path} cannot be read: {error.strerror}.", "Check that you may read it."
         ) from error
+
+
+def _of_table(path: Path) -> Iterator[str]:
+    """The column ``text`` of a .parquet file, some lines at a time."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ScopeError(
+            f"{path} is a .parquet file, and what reads these is not installed.",
+            "pip install pyarrow, or give the text as .jsonl or .txt.",
+        ) from None
+    try:
+        with parquet.ParquetFile(path, memory_map=True) as table:
+            if table.schema_arrow.get_field_index("text") < 0:
+                raise ScopeError(
+                    f"{path} has no column “text”.",
+                    f"It has {', '.join(table.schema_arrow.names)}: rename the one with the text.",
+                )
+            for batch in table.iter_batches(_LINES_AT_ONCE, columns=["text"]):
+                yield from (str(text) for text in batch.column(0).to_pylist() if text)
+    except pyarrow.ArrowException as error:
+        raise ScopeError(f"{path} cannot be read: {error}.", "Get it again.") from error
 
 
 def _of_lines(path: Path, lines: Iterator[bytes]) -> Iterator[str]:

@@ -70,11 +70,11 @@ class Gatherer:
         """Stop; whether what there is was kept."""
         builder = self._builder_of(engine, request.plan, job)
         if request.keep:
-            builder.save()
+            builder.save()  # and kept at hand, with what no checkpoint holds
             (builder.folder / _INTENT).unlink(missing_ok=True)
         else:
             builder.abandon()
-        self._let_go()
+            self._let_go()
         return request.keep
 
     def weigh(self, engine: Engine, request: WeighText, job: Job) -> GatherCost:
