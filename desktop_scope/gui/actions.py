@@ -52,6 +52,7 @@ def stop(state: AppState) -> AppState:
         audit=state.audit.halted(),
         gathering=replace(state.gathering, running=None, resting=True, cost=None),
         map=replace(state.map, drawing=False),
+        lab=replace(state.lab, sweeping=None, controlling=None, testing=None, making=None),
     )
 
 

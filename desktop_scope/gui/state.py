@@ -32,6 +32,7 @@ from desktop_scope.gui.states.chat import ChatState
 from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.discovery import DiscoveryState
 from desktop_scope.gui.states.gathering import GatheringState
+from desktop_scope.gui.states.laboratory import LabState
 from desktop_scope.gui.states.map import MapState
 from desktop_scope.gui.states.marks import MarksState
 from desktop_scope.gui.states.recipes import RecipesState
@@ -145,6 +146,7 @@ class AppState:
     rack: tuple[Dial, ...] = ()
     steering: SteeringState = field(default_factory=SteeringState)
     recipes: RecipesState = field(default_factory=RecipesState)
+    lab: LabState = field(default_factory=LabState)
     asked: bool = False  # the model is to answer the prompt
     sampling: Sampling = field(default_factory=Sampling)
     probe_text: str = ""

@@ -27,6 +27,7 @@ _WORDS = {
     "probe": "Trying your text",
     "import": "Reading labels",
     "export": "Writing your labels",
+    "read vector": "Reading the vector",
     "mark": "Keeping what you wrote",
     "recipes": "Reading the recipes",
     "save recipe": "Saving the recipe",

@@ -14,12 +14,20 @@ from desktop_scope.gui.state import AppState
 def _wanted(state: AppState) -> Iterator[Request]:
     if state.workspace is None or state.model is None:
         return
+    if state.interventions:
+        yield MeasureDamage(state.interventions, quiz=_has_time_for_a_quiz(state))
     if state.prompt.text.strip() and state.asked:
         looked_at = (state.selection.feature, *(pin.feature for pin in state.pins))
         yield Watch(tuple(dict.fromkeys(feature for feature in looked_at if feature is not None)))
         yield _request(state)
-    if state.interventions:
-        yield MeasureDamage(state.interventions)
+
+
+def _has_time_for_a_quiz(state: AppState) -> bool:
+    """Once the first figures are there, and nobody waits for an answer."""
+    damage = state.damage
+    if damage is None or damage.interventions != state.interventions:
+        return False
+    return damage.quiz is not None or not state.busy("generate")
 
 
 def _request(state: AppState) -> Generate:
@@ -37,5 +45,5 @@ def _answers(state: AppState, runs: tuple[Generation, ...]) -> AppState:
 AREA = Area(
     wanted=_wanted,
     results={"watch": lambda state, _: state, "generate": _answers, "damage": result("damage")},
-    partly={"generate": _answers},
+    partly={"generate": _answers, "damage": result("damage")},
 )

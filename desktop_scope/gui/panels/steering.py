@@ -17,16 +17,22 @@ from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.states.steering import View
 from desktop_scope.gui.steering.answers import Answers
+from desktop_scope.gui.steering.controls import ControlsView
 from desktop_scope.gui.steering.cost import CostLine
 from desktop_scope.gui.steering.gallery import Gallery
 from desktop_scope.gui.steering.rack import Rack
 from desktop_scope.gui.steering.sampling import sampling_button, sampling_words
+from desktop_scope.gui.steering.sweep import SweepView
+from desktop_scope.gui.steering.vector import VectorView
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 
 _VIEWS = (
     (View.DIALS, "Dials", "Features in the rack, and the answers with and without them"),
     (View.RECIPES, "Recipes", "What others tried, at one click; and saving your own"),
+    (View.SWEEP, "Sweep", "What each strength brings, and what it costs"),
+    (View.CONTROLS, "Controls", "Whether the feature did it, or any push of that size would"),
+    (View.VECTOR, "Own vector", "A direction from your own texts, or from a file"),
 )
 
 
@@ -39,15 +45,20 @@ class SteeringPanel(Panel):
     height = 54
     behind = "layers"
     draws_on = frozenset(
-        {"rack", "steering", "recipes", "answer", "steered", "damage", "jobs", "prompt", "chat",
-         "sampling", "model", "card", "selection", "trace"}
+        {"rack", "steering", "recipes", "lab", "answer", "steered", "damage", "jobs", "prompt",
+         "chat", "sampling", "model", "card", "selection", "trace"}
     )  # fmt: skip
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._rack = Rack(store)
         self._answers = Answers()
-        self._gallery = Gallery(store)
+        self._others = (
+            Gallery(store),
+            SweepView(store),
+            ControlsView(store),
+            VectorView(store),
+        )
         self._cost = CostLine()
         self._play = QPushButton("Answer")
         self._play.setToolTip("Answer with and without the rack: the same dice for both (Space)")
@@ -91,7 +102,8 @@ class SteeringPanel(Panel):
         column.addWidget(self._answers, 3)
         self._stack = QStackedWidget()
         self._stack.addWidget(dials)
-        self._stack.addWidget(self._gallery)
+        for view in self._others:
+            self._stack.addWidget(view)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(8, 4, 8, 8)
         whole.setSpacing(4)
@@ -100,7 +112,7 @@ class SteeringPanel(Panel):
 
     def focus_first(self) -> None:
         """What the view that is shown is about."""
-        (self._gallery if self._stack.currentIndex() else self._rack).focus_first()
+        (self._rack, *self._others)[self._stack.currentIndex()].focus_first()
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:
         """Draw."""
@@ -108,7 +120,8 @@ class SteeringPanel(Panel):
         self._views[view].setChecked(True)
         self._stack.setCurrentIndex(list(self._views).index(view))
         self._rack.render(state, fields)
-        self._gallery.render(state, fields)
+        for other in self._others:
+            other.render(state, fields)
         self._answers.render(state, fields)
         self._cost.show_cost(state, self._rack.turning)
         self._undo.setEnabled(bool(state.steering.undo))

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from desktop_scope.engine.types import FeatureId, Floats, Trace
 from desktop_scope.gui import actions, theme
 from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
+from desktop_scope.gui.rule_marks import fires_at, fires_so_far
 from desktop_scope.gui.state import AppState, shown_tokens
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
@@ -30,7 +32,7 @@ class TokensPanel(Panel):
     height = 30
     draws_on = frozenset(
         {"trace", "selection", "card", "opened", "pins", "show_template", "show_steered",
-         "answer", "steered", "prompt", "chat", "jobs", "model"}
+         "answer", "steered", "prompt", "chat", "rack", "jobs", "model"}
     )  # fmt: skip
 
     def __init__(self, store: Store) -> None:
@@ -91,7 +93,7 @@ class TokensPanel(Panel):
             self._stream(state, trace)
         if fields & {"selection", "card", "opened", "answer", "steered"}:
             self._paint(state, trace)
-        if fields & {"pins", "answer", "steered"}:
+        if fields & {"pins", "rack", "answer", "steered"}:
             self._view.set_pinned(
                 [
                     (
@@ -101,6 +103,7 @@ class TokensPanel(Panel):
                     )
                     for slot, pin in enumerate(state.pins)
                 ]
+                + self._rules(state, trace)
             )
         stale = state.busy("trace") or trace.prompt != state.shown_prompt
         self._view.set_stale(stale)
@@ -158,6 +161,20 @@ class TokensPanel(Panel):
         fresh = np.zeros(self._streamed, np.float32)
         fresh[: len(streamed)] = streamed[: self._streamed]
         return np.concatenate([traced, fresh])
+
+    def _rules(self, state: AppState, trace: Trace) -> list[tuple[str, Floats, QColor]]:
+        """Where the rules of the rack fire, as lines below the tokens."""
+        found = []
+        for rule in dict.fromkeys(dial.rule for dial in state.rack if dial.enabled):
+            if rule is None:
+                continue
+            fired = fires_at(rule, trace)[self._shown]
+            if self._streamed and state.shown_answer is not None:
+                said = fires_so_far(rule, state.shown_answer, trace.n_prompt)
+                fired = np.concatenate([fired, said])
+            names = " or ".join(state.name_of(trigger.feature) for trigger in rule.triggers)
+            found.append((f"rule of {names} fires", fired.astype(np.float32), theme.tokens().text))
+        return found
 
     @Slot(int)
     def _chosen(self, token: int) -> None:

@@ -15,6 +15,7 @@ class View(StrEnum):
     RECIPES = "recipes"
     SWEEP = "sweep"
     CONTROLS = "controls"
+    VECTOR = "vector"
 
 
 @dataclass(frozen=True)

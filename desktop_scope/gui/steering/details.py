@@ -23,6 +23,7 @@ from desktop_scope.evidence.store import BIN_EDGES
 from desktop_scope.gui import actions, rack_actions
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.states.dials import TURNS, Dial, Unit
+from desktop_scope.gui.steering.rule_trial import RuleTrial
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.dial import MODES
@@ -40,6 +41,9 @@ _UNITS = (
     (Unit.PUSH, "push", "Multiples of the length that usually flows there: tells the effect best"),
     (Unit.ABSOLUTE, "residual units", "As the engine adds it"),
 )
+
+
+_DRAWS_ON = frozenset({"rack", "steering", "card", "selection", "trace", "lab"})
 
 
 class Details(QWidget):
@@ -92,6 +96,7 @@ class Details(QWidget):
         self._histogram = Histogram()
         self._histogram.setFixedHeight(56)
         self._histogram.setToolTip("How often the feature fires how strongly; the line is the rule")
+        self._trial = RuleTrial(store)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -124,6 +129,7 @@ class Details(QWidget):
         column.addLayout(where)
         column.addLayout(when)
         column.addWidget(self._rule)
+        column.addWidget(self._trial)
         column.addWidget(self._message)
 
     # ---- drawing
@@ -131,7 +137,7 @@ class Details(QWidget):
     def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
         """Draw."""
         dial = self._dial(state)
-        if dial is None or not fields & {"rack", "steering", "card", "selection", "trace"}:
+        if dial is None or not fields & _DRAWS_ON:
             return
         self._about.setText(MODES[dial.mode][1].replace("\n", " ") + ".")
         tokens = dial.where.tokens
@@ -147,7 +153,7 @@ class Details(QWidget):
         self._unit.model().item(1).setEnabled(bool(np.isfinite(dial.median_norm)))
         rule = dial.rule
         self._when.setCurrentIndex(0 if rule is None else 1)
-        for widget in (self._trigger, self._above, self._within, self._rule):
+        for widget in (self._trigger, self._above, self._within, self._rule, self._trial):
             widget.setVisible(rule is not None)
         self._message.setVisible(dial.mode is Mode.STOP)
         if rule is not None:
@@ -168,6 +174,7 @@ class Details(QWidget):
         self._histogram.setEnabled(shown)
         self._histogram.setVisible(shown and card is not None and bool(card.histogram.any()))
         self._histogram.set_marker(trigger.above)
+        self._trial.show_rule(state, rule)
         self._here.setEnabled(_value_here(state, trigger.feature) > 0)
         self._take.setEnabled(card is not None and not shown)
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
 from desktop_scope.engine.types import Mode
-from desktop_scope.gui import actions, rack_actions
+from desktop_scope.gui import actions, lab_actions, rack_actions
 from desktop_scope.gui.naming import with_number
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.states.dials import Dial as DialState
@@ -15,6 +15,7 @@ from desktop_scope.gui.steering.details import Details
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.turn_slider import REACH
 
 _TURNING_PAUSE_MS = 150
 _NO_LIMIT = 16_777_215  # Qt's own
@@ -72,7 +73,7 @@ class Rack(QWidget):
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
         """Draw."""
-        if fields & {"rack", "steering", "model"}:
+        if fields & {"rack", "steering", "model", "lab"}:
             self._draw_rack(state)
             self._stack.setCurrentIndex(1 if state.rack else 0)
         self._details.render(state, fields)
@@ -99,6 +100,7 @@ class Rack(QWidget):
             if one.key not in self._turned:
                 dial.set_value(one.strength)
             dial.set_on(one.enabled)
+            dial.set_safe(*(lab_actions.safe_strengths(state, one) or (-REACH, REACH)))
             dial.set_unfolded(one.key == unfolded)
         self._place_details(state)
 
