@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from desktop_scope.engine.types import Floats, Mode
+from desktop_scope.engine.types import Floats, Mode, Positions
 from desktop_scope.errors import ScopeError
 from desktop_scope.experiments.recipe_file import (
     FORMAT,
@@ -227,5 +227,6 @@ def _dial(
         max_active,
         FeatureMark(sae, index),
         mode=mode,
+        where=Positions(first=mode is Mode.ADD),  # as they were tried
         median_norm=pack.token_mask.median_norm[layer],
     )

@@ -28,7 +28,7 @@ def sweep(state: AppState, words: tuple[str, ...], limit: float, search: bool) -
     if not state.interventions:
         return state
     factors = () if search else FACTORS
-    request = SweepStrengths(state.interventions, factors, _prompts(state), words, limit)
+    request = SweepStrengths(state.interventions, factors, words=words, limit=limit)
     return _with(state, sweeping=request, sweep=None)
 
 
@@ -36,18 +36,13 @@ def control(state: AppState, words: tuple[str, ...], instruction: str, draws: in
     """Try the same push with what should not do it."""
     if not state.interventions:
         return state
-    request = RunControls(state.interventions, _prompts(state), words, instruction, draws)
+    request = RunControls(state.interventions, words=words, instruction=instruction, draws=draws)
     return _with(state, controlling=request, controls=None)
 
 
 def stop_studies(state: AppState) -> AppState:
     """Try no further; what was found so far stays."""
     return _with(state, sweeping=None, controlling=None)
-
-
-def _prompts(state: AppState) -> tuple[Prompt, ...]:
-    """The built-in ones: one prompt alone would tell little."""
-    return ()
 
 
 def test_rule(state: AppState, rule: Rule, yes: str, no: str) -> AppState:
@@ -124,7 +119,7 @@ def factor_of(swept: Sweep, now: tuple[Intervention, ...]) -> float | None:
     factors = []
     for item, then in zip(now, swept.interventions, strict=True):
         turns = then.mode in TURNS and then.amount != 0
-        if replace(item, amount=0.0) != replace(then, amount=0.0):
+        if not _alike(item, then):
             return None
         if turns:
             factors.append(item.amount / then.amount)
@@ -133,6 +128,22 @@ def factor_of(swept: Sweep, now: tuple[Intervention, ...]) -> float | None:
     if not factors or max(factors) - min(factors) > 1e-6 * max(map(abs, factors), default=1.0):
         return None
     return factors[0]
+
+
+def strength_of_one(swept: Sweep, rack: tuple[Dial, ...]) -> float | None:
+    """The strength of the one dial that was swept; None where there are several, or it is gone."""
+    if len(swept.interventions) != 1:
+        return None
+    (then,) = swept.interventions
+    for dial in rack:
+        if dial.mode in TURNS and _alike(then, dial.intervention()):
+            return then.amount / dial.max_active
+    return None
+
+
+def _alike(one: Intervention, other: Intervention) -> bool:
+    """Whether they differ in nothing but their amounts."""
+    return replace(one, amount=0.0) == replace(other, amount=0.0)
 
 
 def safe_strengths(state: AppState, dial: Dial) -> tuple[float, float] | None:
@@ -144,8 +155,7 @@ def safe_strengths(state: AppState, dial: Dial) -> tuple[float, float] | None:
     if not alone and factor_of(swept, state.interventions) is None:
         return None
     for then in swept.interventions:
-        same = replace(then, amount=0.0) == replace(dial.intervention(), amount=0.0)
-        if same and then.amount:
+        if then.amount and _alike(then, dial.intervention()):
             edges = sorted(edge * then.amount / dial.max_active for edge in swept.safe)
             return edges[0], edges[1]
     return None

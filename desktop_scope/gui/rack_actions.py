@@ -86,6 +86,6 @@ def set_ruled(state: AppState, key: Key, ruled: bool) -> AppState:
 
 
 def _first_rule(dial: Dial, feature: FeatureId) -> Rule:
-    """Above half of the maximum, to begin with."""
-    full = dial.max_active if dial.feature == feature else 2.0
-    return Rule((Trigger(feature, round(full / 2, 2)),))
+    """Above a quarter of the maximum, to begin with."""
+    full = dial.max_active if dial.feature == feature else 4.0
+    return Rule((Trigger(feature, round(full / 4, 2)),))

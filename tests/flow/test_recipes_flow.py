@@ -169,7 +169,7 @@ def test_another_mode_begins_at_a_strength_that_makes_sense(desk):
     assert (dial.mode, dial.amount) == (Mode.PROJECT, 0.0)
     desk.act(rack_actions.set_mode, DOG, Mode.STOP)
     (dial,) = desk.state.rack
-    assert dial.rule.triggers == ((DOG, 2.5),)
+    assert dial.rule.triggers == ((DOG, 1.25),)
     assert dial.acts
     desk.act(rack_actions.set_ruled, DOG, False)
     assert not desk.state.rack[0].acts
@@ -179,6 +179,6 @@ def test_a_rule_shows_the_feature_that_it_looks_at(desk):
     desk.act(actions.add_dial, DOG, LABEL, 5.0)
     desk.act(actions.select, feature=CAT)
     desk.act(rack_actions.set_ruled, DOG, True)
-    assert desk.state.rack[0].rule.triggers[0] == (DOG, 2.5)
+    assert desk.state.rack[0].rule.triggers[0] == (DOG, 1.25)
     assert desk.state.selection.feature == DOG
     assert desk.state.interventions[0].rule is desk.state.rack[0].rule

@@ -94,7 +94,7 @@ class SteeringPanel(Panel):
         foot.addWidget(self._cost, 1)
         foot.addWidget(self._sampling)
         dials = QWidget()
-        column = QVBoxLayout(dials)
+        column = self._dials = QVBoxLayout(dials)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self._rack, 2)
@@ -120,6 +120,8 @@ class SteeringPanel(Panel):
         self._views[view].setChecked(True)
         self._stack.setCurrentIndex(list(self._views).index(view))
         self._rack.render(state, fields)
+        unfolded = any(dial.key == state.steering.unfolded for dial in state.rack)
+        self._dials.setStretch(0, 5 if unfolded else 2)
         for other in self._others:
             other.render(state, fields)
         self._answers.render(state, fields)

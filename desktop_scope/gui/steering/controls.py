@@ -24,6 +24,7 @@ from desktop_scope.gui.state import AppState
 from desktop_scope.gui.steering.sweep import WORDS_HELP, interval_words
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.numbers import spin
 from desktop_scope.gui.widgets.painting import number, percent
 
 _COLUMNS = (
@@ -67,9 +68,9 @@ class ControlsView(QWidget):
         self._words.setToolTip(WORDS_HELP)
         self._asked = QLineEdit(placeholderText="asked for instead: to talk about its words")
         self._asked.setAccessibleName("What the prompt asks for instead")
-        self._draws = QSpinBox(minimum=1, maximum=100, value=5)
+        self._draws = spin(QSpinBox(), "How many random features", 1, 100)
+        self._draws.setValue(5)
         self._draws.setSuffix(" random")
-        self._draws.setAccessibleName("How many random features")
         self._run = QPushButton("Run controls")
         self._run.setToolTip(
             "The same push with random features of the same layer, with the wrong sign, and a\n"

@@ -28,6 +28,7 @@ from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.dial import MODES
 from desktop_scope.gui.widgets.histogram import Histogram
+from desktop_scope.gui.widgets.numbers import spin
 from desktop_scope.gui.widgets.painting import muted
 
 _PLACES = (
@@ -76,15 +77,12 @@ class Details(QWidget):
             "Use the selected feature", "Let the rule look at the feature whose card is shown"
         )
         self._take.clicked.connect(self._take_selected)
-        self._above = QDoubleSpinBox(decimals=2, maximum=1e6, keyboardTracking=False)
+        self._above = spin(QDoubleSpinBox(), "Threshold of the rule", 0, 1e6)
         self._above.setPrefix("exceeds ")
-        self._above.setAccessibleName("Threshold of the rule")
         self._above.valueChanged.connect(self._edited)
-        self._within = QSpinBox(minimum=1, maximum=1000, keyboardTracking=False)
+        self._within = spin(QSpinBox(), "How many tokens back counts; 1: this token alone", 1, 1000)
         self._within.setPrefix("within ")
         self._within.setSuffix(" tokens")
-        self._within.setAccessibleName("How many tokens back the rule looks")
-        self._within.setToolTip("1: at this token itself")
         self._within.valueChanged.connect(self._edited)
         self._here = tool_button(
             "As at the selected token", "Set the threshold just below what it is there"
@@ -232,7 +230,7 @@ class Details(QWidget):
         dial, card = self._dial(), self._store.state.card
         if dial is not None and dial.rule is not None and card is not None:
             full = self._store.state.full_strength(card.feature, card.max_active)
-            trigger = Trigger(card.feature, round(full / 2, 2))
+            trigger = Trigger(card.feature, round(full / 4, 2))
             self._change(rule=replace(dial.rule, triggers=(trigger,)))
 
     @Slot()

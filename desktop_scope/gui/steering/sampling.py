@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from PySide6.QtCore import QSignalBlocker, Slot
-from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
@@ -18,11 +15,10 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.engine.types import Sampling
-from desktop_scope.gui import actions, chat_actions, theme
+from desktop_scope.gui import actions, chat_actions
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
-
-_Box = TypeVar("_Box", QSpinBox, QDoubleSpinBox)
+from desktop_scope.gui.widgets.numbers import spin
 
 
 def sampling_button(store: Store) -> QToolButton:
@@ -51,20 +47,20 @@ class _Form(QWidget):
     def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
-        self._length = _spin(QSpinBox(), "Longest answer, in tokens", 1, 1000)
-        self._temperature = _spin(
+        self._length = spin(QSpinBox(), "Longest answer, in tokens", 1, 1000)
+        self._temperature = spin(
             QDoubleSpinBox(), "Temperature: 0 always takes the likeliest token", 0, 2
         )
         self._temperature.setSingleStep(0.1)
-        self._top_p = _spin(
+        self._top_p = spin(
             QDoubleSpinBox(),
             "Top-p: only the likeliest tokens that together have this probability; 1 is all",
             0.01,
             1,
         )
         self._top_p.setSingleStep(0.05)
-        self._seed = _spin(QSpinBox(), "Seed: both answers throw the same dice", 0, 999_999)
-        self._penalty = _spin(
+        self._seed = spin(QSpinBox(), "Seed: both answers throw the same dice", 0, 999_999)
+        self._penalty = spin(
             QDoubleSpinBox(), "Repetition penalty: keeps small models from going in circles", 1, 2
         )
         self._penalty.setSingleStep(0.05)
@@ -120,13 +116,3 @@ class _Form(QWidget):
             seed=self._seed.value(),
             repetition_penalty=round(self._penalty.value(), 2),
         )
-
-
-def _spin(box: _Box, name: str, low: float, high: float) -> _Box:
-    box.setRange(low, high)  # type: ignore[arg-type]
-    box.setAccessibleName(name)
-    box.setToolTip(name)
-    box.setKeyboardTracking(False)
-    box.setFont(theme.figures(QFont()))
-    box.lineEdit().setTextMargins(4, 0, 6, 0)
-    return box

@@ -14,12 +14,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_scope.engine.cost_types import STRAINED_KL
 from desktop_scope.experiments.types import Interval, Sweep, SweepPoint
 from desktop_scope.gui import lab_actions
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.curves import Curve, Curves
 from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.numbers import spin
 from desktop_scope.gui.widgets.painting import number, percent
 
 WORDS_HELP = (
@@ -37,6 +39,7 @@ class SweepView(QWidget):
         self._curves = Curves("Effect and cost over strengths")
         self._curves.current_changed.connect(self._look_at)
         self._curves.taken.connect(self._take)
+        self._unit: float | None = None  # the strength that a factor of 1 means
         self._empty = EmptyState()
         self._point = QLabel(wordWrap=True)
         self._point.setTextFormat(Qt.TextFormat.PlainText)
@@ -45,10 +48,15 @@ class SweepView(QWidget):
         self._words = QLineEdit(placeholderText="words that tell the effect: its own")
         self._words.setAccessibleName("Words that tell the effect")
         self._words.setToolTip(WORDS_HELP)
-        self._limit = QDoubleSpinBox(minimum=0.01, maximum=10, singleStep=0.1, value=0.4)
+        self._limit = spin(
+            QDoubleSpinBox(),
+            "What it may cost: KL on neutral texts; up to about 0.4 they stayed fluent",
+            0.01,
+            10,
+        )
+        self._limit.setSingleStep(0.1)
+        self._limit.setValue(STRAINED_KL)
         self._limit.setPrefix("KL at most ")
-        self._limit.setAccessibleName("What it may cost, KL on neutral texts")
-        self._limit.setToolTip("Up to about 0.4 nats per token texts stayed fluent")
         self._run = QPushButton("Sweep")
         self._run.setToolTip("Try ten strengths, from the wrong sign to three times as strong")
         self._run.clicked.connect(self._sweep)
@@ -101,8 +109,10 @@ class SweepView(QWidget):
 
     def _draw(self, state: AppState, sweep: Sweep) -> None:
         now = lab_actions.factor_of(sweep, state.interventions)
+        self._unit = lab_actions.strength_of_one(sweep, state.rack)
+        one = self._unit or 1.0
         self._curves.set_curves(
-            [point.factor for point in sweep.points],
+            [point.factor * one for point in sweep.points],
             (
                 Curve(
                     "Effect: how much likelier its words become (nats)",
@@ -114,21 +124,23 @@ class SweepView(QWidget):
                     sweep.limit,
                 ),
             ),
-            sweep.safe,
-            now,
+            sweep.safe and (sweep.safe[0] * one, sweep.safe[1] * one),
+            now if now is None else now * one,
         )
+        if sweep.words:
+            self._words.setPlaceholderText(f"words that tell the effect: {', '.join(sweep.words)}")
         self._curves.set_stale(now is None)
         points = [point.factor for point in sweep.points]
         if self._curves.current() < 0 and sweep.best in points:
             self._curves.set_current(points.index(sweep.best))
-        self._point.setText(_summary(sweep, self._curves.current(), now is None))
+        self._point.setText(_summary(sweep, self._curves.current(), now is None, self._unit))
 
     @Slot(int)
     def _look_at(self, _point: int) -> None:
         sweep = self._store.state.lab.sweep
         if sweep is not None:
             now = lab_actions.factor_of(sweep, self._store.state.interventions)
-            self._point.setText(_summary(sweep, self._curves.current(), now is None))
+            self._point.setText(_summary(sweep, self._curves.current(), now is None, self._unit))
 
     @Slot(int)
     def _take(self, point: int) -> None:
@@ -153,28 +165,30 @@ class SweepView(QWidget):
         self._store.act(lab_actions.sweep, words, round(self._limit.value(), 2), search)
 
 
-def _summary(sweep: Sweep, current: int, other: bool) -> str:
+def _summary(sweep: Sweep, current: int, other: bool, unit: float | None) -> str:
+    def said(factor: float) -> str:
+        return f"×{number(factor * unit)}" if unit else f"{number(factor)} times what was set then"
+
     lines = []
     if other:
         lines.append("This was measured for something else than what is in the rack now.")
     elif sweep.best is not None and sweep.finished:
         lines.append(
-            f"The best strength within KL {sweep.limit:g}: ×{number(sweep.best)} of what was set "
-            "then. Click a point to take its strength."
+            f"The best strength within KL {sweep.limit:g}: {said(sweep.best)}. Click a point to "
+            "take its strength."
         )
     elif sweep.finished:
         lines.append(f"No strength that was tried does it within KL {sweep.limit:g}.")
     if 0 <= current < len(sweep.points):
-        lines.append(_point_words(sweep.points[current]))
-    elif sweep.words:
-        lines.append(f"Words that tell the effect: {', '.join(sweep.words[:12])}")
+        point = sweep.points[current]
+        lines.append(f"{said(point.factor)}: {_point_words(point)}")
     return "\n".join(lines)
 
 
 def _point_words(point: SweepPoint) -> str:
     text = " ".join(point.text.split())
     return (
-        f"×{number(point.factor)}: {point.word}, effect {interval_words(point.effect)}, KL "
+        f"{point.word}, effect {interval_words(point.effect)}, KL "
         f"{interval_words(point.kl)}, says them in {percent(point.said.mean)} of its words, "
         f"repeats {percent(point.repetition.mean)}: “{text[:160]}”"
     )

@@ -74,8 +74,8 @@ class _Strength(QDoubleSpinBox):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        width = self.fontMetrics().horizontalAdvance(f"{self.prefix()}−00.00")
-        return QSize(width + 24, self._height())
+        width = self.fontMetrics().horizontalAdvance("push −0.00")
+        return QSize(width + 16, self._height())
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -294,7 +294,6 @@ class Dial(QWidget):
             self._spin.setDecimals(1 if unit is Unit.ABSOLUTE else 2)
             self._spin.setSingleStep({Unit.MAX: 0.1, Unit.PUSH: 0.02, Unit.ABSOLUTE: 1.0}[unit])
             self._spin.setRange(-_MOST / one, _MOST / one)
-        self._spin.updateGeometry()
         self.set_value(self._value)
 
     def _draw_aside(self) -> None:
