@@ -200,7 +200,7 @@ def test_turning_a_dial_while_an_answer_is_shown_answers_again_with_and_without(
     desk.act(actions.add_dial, DOG, LABEL, 40.0)
     runs = ((), (Intervention(DOG, 40.0),))
     generate = Generate(desk.state.prompt, runs, desk.state.sampling)
-    assert desk.last_plan.submit == (generate, MeasureDamage(runs[1]))
+    assert desk.last_plan.submit == (MeasureDamage(runs[1]), generate)  # its first figures soon
     desk.settle()
     assert desk.state.answer.interventions == ()
     assert desk.state.steered.interventions == runs[1]
