@@ -17,6 +17,7 @@ from desktop_scope.engine.cost_types import Damage, Passages
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
 from desktop_scope.engine.feature_names import infos_of
+from desktop_scope.engine.fixed_steps import FixedSteps
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.levers import LeverMeter, LeverScores
@@ -86,6 +87,7 @@ class Engine:
         self.watching = Watching()
         self._levers = LeverMeter(model, self.lens)
         self.meter = DamageMeter(model, self.saes)
+        self._steps = FixedSteps(model, self.saes)
         self._recordings = Recordings(model, self.saes)
         self._reader = TextReader(model, self.saes)
         self._last: tuple[Trace, torch.Tensor] | None = None
@@ -121,7 +123,9 @@ class Engine:
         known: Mapping[generation.Question, Generation] = MappingProxyType({}),
     ) -> tuple[Generation, ...]:
         """One answer per run, but for the runs whose answers are known."""
-        return generation.generate(self.model, self.saes, request, job, known, self.watching)
+        return generation.generate(
+            self.model, self.saes, request, job, known, self.watching, self._steps
+        )
 
     def damage(self, request: MeasureDamage, job: Job, near: Sequence[Passages] = ()) -> Damage:
         """What interventions cost.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
+from desktop_scope.engine.fixed_steps import FixedStep, FixedSteps
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.interventions import Steering
@@ -32,6 +34,7 @@ class Answer:
         prompt_ids: [1, T].
         steering: The edits of this run; their positions are kept up to date.
         watched: Reads the features that are looked at.
+        fixed: A step of fixed shapes, made for these interventions; None for the plain way.
 
     Attributes:
         stopped: What the rule that ended it says.
@@ -45,6 +48,7 @@ class Answer:
         sampling: Sampling,
         job: Job,
         watched: WatchedAnswer,
+        fixed: FixedStep | None = None,
     ) -> None:
         self.ids: list[int] = []
         self.finished = False
@@ -56,6 +60,7 @@ class Answer:
         self._steering = steering
         self._steering.n_prompt.fill_(prompt_ids.shape[1])
         self._watched = watched
+        self._fixed = fixed
         self._edits = self._make_edits()
         self._cache: Any = None
         self._pending = self._seen = prompt_ids
@@ -72,7 +77,7 @@ class Answer:
     def step(self) -> None:
         """Add one token, or find that a rule ends the answer."""
         start = time.perf_counter()
-        logits = self._model.logits(self._read()[:, -1])
+        logits = self._read()
         if bool(logits.isnan().any()):
             self._break_down()
         if self.stopped:
@@ -94,9 +99,20 @@ class Answer:
         )
 
     def _read(self) -> torch.Tensor:
-        """Read what is new: [1, pos, d_model] after the final norm."""
+        """Read what is new: logits after it, [1, vocabulary]."""
+        start = self._seen.shape[1] - self._pending.shape[1]
+        logits, fired = self._replayed(start) if self._fixed else self._passed(start)
+        for rule, here in fired.items():
+            self._fired[rule] += (here[0].nonzero()[:, 0] + start).tolist()
+        self._n_read = self._seen.shape[1]
+        self._watched.note(len(self.ids) - 1)
+        self.stopped = self._steering.stop(start, fired)
+        return logits
+
+    def _passed(self, start: int) -> tuple[torch.Tensor, dict[Rule, torch.Tensor]]:
+        """Logits and where rules fired, from a pass with a cache that grows."""
         steering, begun, pending = self._steering, self._cache is not None, self._pending
-        steering.start = self._seen.shape[1] - pending.shape[1]
+        steering.start = start
         if self._watched.changed():
             self._edits = self._make_edits()
         self._watched.begin(self._seen.shape[1] - 1)
@@ -109,12 +125,17 @@ class Answer:
             )
 
         hidden = steering.settle(read)
-        for rule, fired in steering.fired().items():
-            self._fired[rule] += (fired[0].nonzero()[:, 0] + steering.start).tolist()
-        self._n_read = self._seen.shape[1]
-        self._watched.note(len(self.ids) - 1)
-        self.stopped = steering.stop(pending.shape[1])
-        return hidden
+        return self._model.logits(hidden[:, -1]), steering.fired()
+
+    def _replayed(self, start: int) -> tuple[torch.Tensor, dict[Rule, torch.Tensor]]:
+        """The same from a step of fixed shapes."""
+        assert self._fixed is not None
+        self._fixed.watch(self._watched.wanted)
+        logits = (
+            self._fixed.next(self._pending, start) if self.ids else self._fixed.begin(self._pending)
+        )
+        self._watched.latest = self._fixed.watched
+        return logits, self._fixed.fired
 
     def _choose(self, logits: torch.Tensor) -> torch.Tensor:
         if self._sampling.temperature <= 0:
@@ -126,7 +147,7 @@ class Answer:
 
     def _break_down(self) -> None:
         """Find the layer at which the numbers ceased to be numbers."""
-        self._steering.start = 0
+        self._steering.start, self._steering.positions = 0, None
         kept = run(self._model, self._seen, [], self._job, self._steering)
         check_finite(kept.residual)
         raise ScopeError(
@@ -179,6 +200,7 @@ def generate(
     job: Job,
     known: Mapping[Question, Generation],
     watching: Watching,
+    steps: FixedSteps,
 ) -> tuple[Generation, ...]:
     """Answer once per run, a token of each in turn, so that they stream side by side.
 
@@ -187,6 +209,7 @@ def generate(
     Args:
         known: Questions whose answers were computed before, drawn as in this request.
         watching: The features that are looked at.
+        steps: Steps of fixed shapes, where the device is the faster for them.
 
     Raises:
         ScopeError: The prompt or the way of sampling makes no sense, or there is no such feature.
@@ -198,25 +221,36 @@ def generate(
         prompt_ids = torch.tensor([model.encode(prompt).ids], device=model.device)
         if prompt_ids.shape[1] >= model.info.context:
             raise ScopeError("The prompt fills the whole context.", "Shorten it to leave room.")
-        steering = Steering(items, saes)
         watched = WatchedAnswer(watching, saes)
-        return Answer(model, prompt_ids, steering, request.sampling, job, watched)
+        longest = prompt_ids.shape[1] + request.sampling.max_new_tokens
+        fixed = steps.take(items, watched.wanted, min(longest, model.info.context))
+        if fixed is not None:
+            taken.append(fixed)
+        steering = fixed.steering if fixed else Steering(items, saes)
+        return Answer(model, prompt_ids, steering, request.sampling, job, watched, fixed)
 
+    taken: list[FixedStep] = []
     questions = request.questions
     answers = {question: begin(*question) for question in questions if question not in known}
 
     def snapshots() -> tuple[Generation, ...]:
         return tuple(
-            known[question] if question in known else answers[question].snapshot(*question)
+            known[question]
+            if question in known
+            else replace(answers[question].snapshot(*question), note=steps.note)
             for question in questions
         )
 
     most = request.sampling.max_new_tokens
-    with torch.inference_mode():
-        while writing := [answer for answer in answers.values() if not answer.finished]:
-            for answer in writing:
-                job.check()
-                answer.step()
-            job.progress(max(len(answer.ids) for answer in writing), most, "Answering")
-            job.partial(snapshots)
+    try:
+        with torch.inference_mode():
+            while writing := [answer for answer in answers.values() if not answer.finished]:
+                for answer in writing:
+                    job.check()
+                    answer.step()
+                job.progress(max(len(answer.ids) for answer in writing), most, "Answering")
+                job.partial(snapshots)
+    finally:
+        for step in taken:
+            steps.give_back(step)
     return snapshots()

@@ -19,7 +19,7 @@ recorded once and replayed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -178,7 +178,7 @@ class Steering:
             for item in interventions
         ]
         self._stops = [
-            (item.message, _Place(item.positions), self._gates[item.rule])
+            (item.message, _Place(item.positions), item.rule)
             for item in interventions
             if item.mode is Mode.STOP and item.rule is not None
         ]
@@ -268,15 +268,17 @@ class Steering:
             for rule, fired in self.fired().items()
         )
 
-    def stop(self, length: int) -> str:
+    def stop(self, start: int, fired: Mapping[Rule, torch.Tensor]) -> str:
         """What the first intervention that ends the answer says; empty if none does.
 
         Args:
-            length: Tokens of the pass.
+            start: Position of the first token of the pass that was made.
+            fired: Where each rule fired in it.
         """
-        at = torch.arange(self.start, self.start + length)[None]
-        for message, place, gate in self._stops:
-            if bool((gate.fired().cpu() & place.holds(at, self.n_prompt.cpu())).any()):
+        for message, place, rule in self._stops:
+            here = fired[rule].cpu()
+            at = torch.arange(start, start + here.shape[1])[None]
+            if bool((here & place.holds(at, self.n_prompt.cpu())).any()):
                 return message or "A rule ended the answer."
         return ""
 

@@ -236,11 +236,24 @@ class LanguageModel:
         with hooked(self.parts, edits):
             return self.parts.decoder(input_ids=ids, **more).last_hidden_state  # type: ignore[no-any-return]
 
-    def new_cache(self) -> Any:
-        """An empty key-value cache, to be passed as ``past_key_values``."""
-        from transformers import DynamicCache
+    def new_cache(self, size: int | None = None) -> Any:
+        """An empty key-value cache, to be passed as ``past_key_values``.
 
-        return DynamicCache(config=self._model.config.get_text_config(decoder=True))
+        Args:
+            size: Of a cache that holds so many tokens and no more; None for one that grows.
+        """
+        from transformers import DynamicCache
+        from transformers.cache_utils import Cache, StaticLayer
+
+        if size is None:
+            return DynamicCache(config=self._model.config.get_text_config(decoder=True))
+        return Cache(layers=[StaticLayer(max_cache_len=size) for _ in self.parts.blocks])
+
+    @property
+    def sliding_window(self) -> int | None:
+        """How far back layers look that do not look at everything; None where all do."""
+        config = self._model.config.get_text_config(decoder=True)
+        return getattr(config, "sliding_window", None)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """[..., d_model] after the final norm → [..., vocabulary] float32."""

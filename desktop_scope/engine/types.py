@@ -286,6 +286,7 @@ class Generation:
     tokens_per_second: float = 0.0
     firings: tuple[Firing, ...] = ()  # one per rule
     stopped: str = ""
+    note: str = ""  # what is to be said of how it was computed
     watched: tuple[tuple[FeatureId, tuple[float, ...]], ...] = ()
 
 

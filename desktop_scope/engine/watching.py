@@ -23,6 +23,10 @@ class WatchedAnswer:
     """What the features are on the tokens of one answer, in the order in which they were said.
 
     A token is read by the pass after the one that said it: the last one is never known yet.
+
+    Attributes:
+        at: The position of the last token of the next pass, [1, 1].
+        latest: What the features were there, in the pass that was last made.
     """
 
     def __init__(self, watching: Watching, saes: Sequence[Sae]) -> None:
@@ -30,8 +34,13 @@ class WatchedAnswer:
         self._saes = saes
         self._features: tuple[FeatureId, ...] = ()
         self._known: dict[FeatureId, dict[int, float]] = {}
-        self._latest: dict[FeatureId, torch.Tensor] = {}
-        self._at = torch.zeros(1, 1, dtype=torch.int64)
+        self.latest: dict[FeatureId, torch.Tensor] = {}
+        self.at = torch.zeros(1, 1, dtype=torch.int64)
+
+    @property
+    def wanted(self) -> tuple[FeatureId, ...]:
+        """What is looked at now."""
+        return self._watching.features
 
     def changed(self) -> bool:
         """Whether other features are looked at than the edits read."""
@@ -39,7 +48,7 @@ class WatchedAnswer:
 
     def edits(self, edits: Mapping[HookPoint, Edit]) -> dict[HookPoint, Edit]:
         """The edits, and reading the features after them."""
-        self._features, self._latest = self._watching.features, {}
+        self._features, self.latest = self._watching.features, {}
         readers: dict[HookPoint, list[tuple[FeatureId, _Read]]] = {}
         for feature in self._features:
             if feature.sae < len(self._saes):
@@ -55,19 +64,19 @@ class WatchedAnswer:
             changed = edit(x) if edit else None
             now = (x if changed is None else changed)[:, -1:]
             for feature, read in readers:
-                self._latest[feature] = read(now, self._at.to(now.device)).f
+                self.latest[feature] = read(now, self.at.to(now.device)).f
             return changed
 
         return run
 
     def begin(self, position: int) -> None:
         """The last token of the next pass stands at this position."""
-        self._at.fill_(position)
+        self.at.fill_(position)
 
     def note(self, token: int) -> None:
         """The pass that was made has read this token of the answer; −1 for the prompt's last."""
         if token >= 0:
-            for feature, value in self._latest.items():
+            for feature, value in self.latest.items():
                 self._known.setdefault(feature, {})[token] = float(value)
 
     def values(self, n_tokens: int) -> tuple[tuple[FeatureId, tuple[float, ...]], ...]:

@@ -86,7 +86,7 @@ def test_a_trace_equals_a_float64_computation_token_by_token(items):
         assert firing.n_tokens == trace.n_tokens
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(SETS)
 def test_with_a_cache_every_token_is_what_a_run_of_its_own_gives(items):
     (answer,) = engine().generate(Generate(TEXT, (items,), GREEDY), silent_job())
