@@ -18,7 +18,6 @@ from desktop_scope.evidence.own import evidence_key
 from desktop_scope.evidence.requests import RankBy, Wander
 from desktop_scope.evidence.types import Insight
 
-MERITS = frozenset({RankBy.INTEREST, RankBy.LEVER})  # orders that need no text
 _SLICE = 32  # features scored in one go: a second or two on two cores
 _BEST_OF_LAYER = 40  # a stroll stays among them
 _FLOOR = 0.25  # and above this interest, where a layer has any

@@ -17,11 +17,10 @@ from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.feature_names import parse_feature
 from desktop_scope.engine.types import Bools, FeatureId, Floats, Trace
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.discovery import MERITS
 from desktop_scope.evidence.labels import LabelBook, word_query
 from desktop_scope.evidence.meaning.embedder import HOW_TO_GET
 from desktop_scope.evidence.meaning.labels import LabelMeanings
-from desktop_scope.evidence.requests import Match, RankBy, RankFeatures, Scope
+from desktop_scope.evidence.requests import MERITS, Match, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.surprise import surprises
 from desktop_scope.evidence.types import FeatureRow, Found, Hit, Measure, Ranking
 
@@ -39,8 +38,8 @@ _PROMOTES = Measure(
 )
 _EXAMPLE = Measure(
     "One in",
-    "How unusual this is for the feature: of so many tokens of the corpus, one is as strong.\n"
-    "Of several tokens the geometric mean; a token on which it is silent counts as one in one.",
+    "How unusual this is for the feature: of stretches of the corpus as long as this one, at most\n"
+    "one in so many has a token on which it is as strong.",
 )
 
 Check = Callable[[], None]
@@ -417,8 +416,9 @@ def _promoting(feature: FeatureId, score: float, skipped: int) -> Found:
 def _surprising(feature: FeatureId, surprise: float, count: int, n: int) -> Found:
     one_in = math.exp(surprise)
     text = f"{one_in:,.0f}" if one_in >= 10 else f"{one_in:.1f}"
-    where = "the token" if n == 1 else f"{count} of the {n} tokens"
-    detail = f"Fires on {where}; one in {text} tokens of the corpus is as strong"
+    where = "it" if n == 1 else f"{count} of these {n} tokens"
+    of = "token" if n == 1 else f"stretch of {n} tokens"
+    detail = f"Fires on {where}; as strong at most on one {of} in {text}"
     return Found(feature, surprise, text, detail, min(surprise / math.log(1e6), 1.0))
 
 

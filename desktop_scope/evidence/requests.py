@@ -20,6 +20,9 @@ class RankBy(StrEnum):
     LEVER = "lever"  # how much likelier it makes what it promotes; see ``engine.levers``
 
 
+MERITS = frozenset({RankBy.INTEREST, RankBy.LEVER})  # orders that need no text
+
+
 class Scope(StrEnum):
     """Which features are listed."""
 
@@ -113,7 +116,7 @@ class RankFeatures(Request):
     span: tuple[int, int] | None = None
     given: tuple[Found, ...] = ()
     measure: Measure | None = None
-    learnt: bool = False  # whether all labels can be searched by meaning
+    learnt: int = 0  # how much can be searched by meaning; lists are made again as it grows
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Which features fire on some tokens more than they usually do.
 
-A feature that reaches strength v on a token is as surprising as the share S(v) of the corpus's
-tokens is small on which it is as strong: its density times the share of its activations from v up,
-read off its histogram. Of several tokens the surprise is the mean of log(1 / S), so that a feature
-which is silent on a token (S = 1) loses by it. exp(surprise) says: one token in so many.
+A feature that reaches strength v somewhere on m tokens is as surprising as such stretches are rare:
+m times the share S(v) of the corpus's tokens on which it is as strong, at most, however the tokens
+of a stretch hang together. S is the feature's density times the share of its activations from v
+up, read off its histogram.
 """
 
 from __future__ import annotations
@@ -32,30 +32,28 @@ def surprises(
         density: Share of tokens on which each feature fires, [N].
 
     Returns:
-        Features [n], their surprise (nats per token) [n], on how many of the tokens they fire [n].
+        Features [n]; log of one in how many such stretches has them as strong [n]; on how many of
+        the tokens they fire [n]. Those that are too common to surprise are left out.
     """
     rows = acts.rows()
     keep = chosen[rows] & passing[acts.indices] & (acts.values > 0)
-    index, place = np.unique(acts.indices[keep], return_inverse=True)
-    values, count = acts.values[keep], np.bincount(place, minlength=len(index))
-    if not len(index):
-        return index.astype(np.int32), np.zeros(0, np.float32), count.astype(np.int32)
-    share = density[index].clip(min=_LEAST_SHARE)
-    mean = known.mean_active[index]
-    rough = -np.log(share)[place] + np.nan_to_num(values / mean[place])
-    score = np.bincount(place, rough, len(index))
-    best = np.argsort(-score, kind="stable")[:_READ]
-    histograms = np.stack([known.histogram(int(index[n])) for n in best])
-    counted = histograms.sum(1) > 0
-    exact = np.flatnonzero(np.isin(place, best[counted]))
-    number = np.zeros(len(index), np.int64)
-    number[best] = np.arange(len(best))
-    at = place[exact]
-    tail = tails(histograms[number[at]], values[exact])
-    better = np.bincount(at, -np.log((share[at] * tail).clip(min=_LEAST_SHARE)), len(index))
-    score[best[counted]] = better[best[counted]]
-    each = (score / max(int(chosen.sum()), 1)).astype(np.float32)
-    return index[best].astype(np.int32), each[best], count[best].astype(np.int32)
+    index, place, count = np.unique(acts.indices[keep], return_inverse=True, return_counts=True)
+    peak = np.zeros(len(index), np.float32)
+    np.maximum.at(peak, place, acts.values[keep])
+    share = density[index].clip(min=_LEAST_SHARE).astype(np.float64)
+    # Activations fall off about exponentially: that tells which are worth an exact look.
+    tail = np.exp(-np.nan_to_num(peak / known.mean_active[index]).astype(np.float64))
+    best = np.argsort(share * tail, kind="stable")[:_READ]
+    histograms = [known.histogram(int(n)) for n in index[best]]
+    counted = np.array([bool(histogram.any()) for histogram in histograms], bool)
+    if counted.any():
+        exact = best[counted]
+        seen = np.stack([h for h in histograms if h.any()])
+        tail[exact] = tails(seen, peak[exact])
+    stretches = chosen.sum() * (share * tail).clip(min=_LEAST_SHARE)
+    rare = best[stretches[best] < 1]
+    surprise = -np.log(stretches[rare])
+    return index[rare].astype(np.int32), surprise.astype(np.float32), count[rare].astype(np.int32)
 
 
 def tails(histograms: Ints, values: Floats) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QAbstractButton, QComboBox
 
+from desktop_scope.evidence.requests import Scope
 from desktop_scope.evidence.types import Card
 from desktop_scope.gui import (
     actions,
@@ -19,6 +20,7 @@ from desktop_scope.gui import (
     marks_actions,
     rack_actions,
     recipe_actions,
+    search_actions,
 )
 from desktop_scope.gui.choices import DEVICES, DTYPES
 from desktop_scope.gui.state import AppState
@@ -66,6 +68,14 @@ def _act(action: Callable[..., AppState]) -> Callable[[Window], None]:
 
 def _focus(panel: str) -> Callable[[Window], None]:
     return lambda window: window.focus_panel(panel)
+
+
+def _search(scope: Scope) -> Callable[[Window], None]:
+    def run(window: Window) -> None:
+        window.store.act(search_actions.set_scope, scope)
+        window.focus_panel("features")
+
+    return run
 
 
 def _with_card(action: Callable[..., AppState]) -> Callable[[Window], None]:
@@ -183,6 +193,15 @@ COMMANDS: tuple[Command, ...] = (
             _reply, chat_actions.can_reply),
     Command("prompt.new", "&Prompt", "&New chat", "Ctrl+N", _begin_anew),
     Command("feature.search", "F&eature", "&Search features", "/", _focus("features")),
+    *(
+        Command(f"feature.{scope}", "F&eature", title, "", _search(scope),
+                lambda state: bool(state.saes))
+        for scope, title in (
+            (Scope.PROMOTES, "Find what makes it say a &word"),
+            (Scope.EXAMPLE, "Find what fires in a ph&rase"),
+            (Scope.GIVEN, "Find what tells t&exts apart"),
+        )
+    ),
     Command("feature.pin", "F&eature", "&Pin or unpin", "P", _with_card(actions.toggle_pin),
             _has_card),
     Command("feature.steer", "F&eature", "S&teer", "S", _with_card(actions.add_dial), _has_card),

@@ -35,6 +35,12 @@ def _learnt(state: AppState) -> bool:
     return at is not None and at.revision == state.revision and at.finished
 
 
+def _tenths(state: AppState) -> int:
+    """How much can be found by meaning: lists are made again as it grows."""
+    at = state.search.meanings
+    return 0 if at is None or not at.total else 1 + 10 * at.done // at.total
+
+
 def _rank_request(state: AppState) -> RankFeatures:
     filters, search, trace = state.filters, state.search, state.trace
     token, listed = state.selection.token, 0
@@ -54,7 +60,7 @@ def _rank_request(state: AppState) -> RankFeatures:
         on_list=filters.on_list,
         of_kind=filters.of_kind,
         revision=state.revision,
-        learnt=filters.scope is Scope.ALL and _learnt(state),
+        learnt=_tenths(state) if filters.scope is Scope.ALL else 0,
     )
     if filters.scope is Scope.EXAMPLE:
         # The words in the box are the phrase, not what labels are to hold.

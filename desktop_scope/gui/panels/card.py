@@ -15,8 +15,8 @@ from PySide6.QtWidgets import (
 
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.store import BIN_EDGES
-from desktop_scope.evidence.types import Card, Insight, Source
-from desktop_scope.gui import actions, theme
+from desktop_scope.evidence.types import Card, Example, Insight, Source
+from desktop_scope.gui import actions, search_actions, theme
 from desktop_scope.gui.card import text as card_text
 from desktop_scope.gui.card.label_box import LabelBox
 from desktop_scope.gui.card.levers import LeverBox
@@ -91,6 +91,7 @@ class CardPanel(Panel):
             "before the last third of the layers this says little."
         )
         self._examples = ExampleList()
+        self._examples.example_activated.connect(self._find_alike)
         self._lever = LeverBox(store)
         self._relations = Relations()
         self._relations.feature_chosen.connect(self._go_to)
@@ -208,6 +209,12 @@ class CardPanel(Panel):
             self._probe_tokens.set_tokens(probe.texts[1:], probe.masked[1:])
             full = state.full_strength(card.feature, card.max_active)
             self._probe_tokens.set_values(probe.values[1:], full)
+
+    @Slot(object)
+    def _find_alike(self, example: Example) -> None:
+        """Find what else fires on an example."""
+        self.store.act(search_actions.by_text, "".join(example.texts).strip())
+        self.panel_wanted.emit("features")
 
     @Slot()
     def _toggle_pin(self) -> None:

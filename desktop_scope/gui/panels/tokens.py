@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from desktop_scope.engine.types import FeatureId, Floats, Trace
-from desktop_scope.gui import actions, theme
+from desktop_scope.gui import actions, search_actions, theme
 from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.rule_marks import fires_at, fires_so_far
@@ -51,6 +51,7 @@ class TokensPanel(Panel):
         self._view = TokenView()
         self._view.token_clicked.connect(self._chosen)
         self._view.current_changed.connect(self._chosen)
+        self._view.phrase_chosen.connect(self._phrase_chosen)
         self._empty = EmptyState()
 
         head = QHBoxLayout()
@@ -180,6 +181,14 @@ class TokensPanel(Panel):
     def _chosen(self, token: int) -> None:
         if 0 <= token < len(self._shown):
             self.store.act(actions.select, token=int(self._shown[token]))
+
+    @Slot(int, int)
+    def _phrase_chosen(self, first: int, last: int) -> None:
+        """Find what fires on a phrase more than it usually does."""
+        if last < len(self._shown):
+            span = int(self._shown[first]), int(self._shown[last])
+            self.store.act(search_actions.by_tokens, *span)
+            self.panel_wanted.emit("features")
 
     @Slot(bool)
     def _template_toggled(self, shown: bool) -> None:

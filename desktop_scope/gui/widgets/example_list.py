@@ -252,7 +252,9 @@ class ExampleList(Stale, QListView):
 
     def spoken(self, example: Example) -> str:
         """An example in words."""
-        return self.tr("“{0}”: activation {1}, {2} % of the maximum\n{3}").format(
+        return self.tr(
+            "“{0}”: activation {1}, {2} % of the maximum\n{3}\nDouble-click: what else fires on it"
+        ).format(
             example.texts[example.peak].strip(),
             number(example.value),
             round(example.value / self._maximum * 100),

@@ -19,7 +19,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from desktop_scope.engine.types import FeatureId
-from desktop_scope.evidence.types import FeatureRow, Source
+from desktop_scope.evidence.types import FeatureRow, Measure, Source
 from desktop_scope.gui import theme
 from desktop_scope.gui.naming import scored, title
 from desktop_scope.gui.widgets.painting import Stale, number, percent
@@ -48,6 +48,7 @@ class _Rows(QAbstractTableModel):
         super().__init__(parent)
         self.rows: tuple[FeatureRow, ...] = ()
         self.pinned: frozenset[FeatureId] = frozenset()
+        self.measure: Measure | None = None
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self.rows)
@@ -60,10 +61,11 @@ class _Rows(QAbstractTableModel):
     ) -> Any:
         if orientation != Qt.Orientation.Horizontal:
             return None
+        found = self.measure if section == STRENGTH else None
         if role == Qt.ItemDataRole.DisplayRole:
-            return _TITLES[section]
+            return found.title if found else _TITLES[section]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _HELP[section]
+            return found.help if found else _HELP[section]
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGN[section]
         return None
@@ -73,11 +75,12 @@ class _Rows(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(row, column)
         if role == FRACTION_ROLE and column == STRENGTH:
-            return row.strength
+            return row.found.share if self.measure and row.found else row.strength
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tooltip(row)
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{_TITLES[column]} {self._text(row, column)}"
+            title_ = self.headerData(column, Qt.Orientation.Horizontal)
+            return f"{title_} {self._text(row, column)}"
         if role == Qt.ItemDataRole.FontRole and column == LABEL:
             return self._font(row)
         if role == Qt.ItemDataRole.ForegroundRole:
@@ -93,6 +96,8 @@ class _Rows(QAbstractTableModel):
         if column == LABEL:
             star = "★ " if row.feature in self.pinned else ""
             return star + title(row.label, row.name)
+        if column == STRENGTH and self.measure and row.found:
+            return row.found.text
         if column == STRENGTH:
             return number(row.strength) if row.strength else "–"
         return percent(row.density)
@@ -101,9 +106,9 @@ class _Rows(QAbstractTableModel):
     def _font(row: FeatureRow) -> QFont | None:
         return theme.strong(theme.ui_font()) if row.label.source in _BY_A_PERSON else None
 
-    def replace(self, rows: Sequence[FeatureRow]) -> None:
+    def replace(self, rows: Sequence[FeatureRow], measure: Measure | None) -> None:
         self.beginResetModel()
-        self.rows = tuple(rows)
+        self.rows, self.measure = tuple(rows), measure
         self.endResetModel()
 
     def set_pinned(self, pinned: frozenset[FeatureId]) -> None:
@@ -114,14 +119,17 @@ class _Rows(QAbstractTableModel):
 
 
 def _tooltip(row: FeatureRow) -> str:
+    found = [row.found.detail] if row.found and row.found.detail else []
     if row.label.source is Source.NONE:
-        return f"feature {row.name} · no label yet · activation {number(row.value)}"
-    return (
-        f"{row.label.text}\n"
-        f"feature {row.name} · {row.label.source} label, {scored(row.label)}\n"
-        f"activation {number(row.value)} of at most {number(row.max_active)} · "
-        f"fires on {percent(row.density)} of tokens"
-    )
+        lines = [f"feature {row.name} · no label yet · activation {number(row.value)}"]
+    else:
+        lines = [
+            row.label.text,
+            f"feature {row.name} · {row.label.source} label, {scored(row.label)}",
+            f"activation {number(row.value)} of at most {number(row.max_active)} · "
+            f"fires on {percent(row.density)} of tokens",
+        ]
+    return "\n".join([*lines, *found])
 
 
 class FeatureTable(Stale, QTableView):
@@ -160,10 +168,15 @@ class FeatureTable(Stale, QTableView):
             self.setColumnWidth(column, width)
         self.activated.connect(self._activated)
 
-    def set_rows(self, rows: Sequence[FeatureRow], chosen: FeatureId | None) -> None:
-        """Show these features."""
+    def set_rows(
+        self,
+        rows: Sequence[FeatureRow],
+        chosen: FeatureId | None,
+        measure: Measure | None = None,
+    ) -> None:
+        """Show these features; with a measure, it takes the place of how strongly they fire."""
         self._by_program = True
-        self._rows.replace(rows)
+        self._rows.replace(rows, measure)
         self._by_program = False
         self.set_chosen(chosen)
 

@@ -86,12 +86,14 @@ class TokenView(Stale, QListView):
         token_hovered: The pointer is over a token; −1 when it left.
         current_changed: The user moved to a token; ``set_current`` does not emit it.
         font_px_changed: The user changed the type size with Ctrl and the wheel.
+        phrase_chosen: The user dragged over tokens: the first and the last of them.
     """
 
     token_clicked = Signal(int)
     token_activated = Signal(int)
     token_hovered = Signal(int)
     current_changed = Signal(int)
+    phrase_chosen = Signal(int, int)
     font_px_changed = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -109,6 +111,8 @@ class TokenView(Stale, QListView):
         self._details: Sequence[str] = ()
         self._logprobs: NDArray[np.floating] = np.zeros(0)
         self._hovered = -1
+        self._anchor = -1  # the token on which the button was pressed
+        self._phrase: tuple[int, int] | None = None
         self._by_program = False
         self._entering = False
         self._tokens = _TokenModel(self)
@@ -152,6 +156,7 @@ class TokenView(Stale, QListView):
             return
         self._layout.set_texts(texts, start)
         self._hovered = -1
+        self._phrase = None
         self._text.forget()
         self._by_program = True
         self._tokens.reset(n)
@@ -416,6 +421,29 @@ class TokenView(Stale, QListView):
         if current.isValid() and not self._by_program:
             self.current_changed.emit(current.row())
 
+    def set_phrase(self, phrase: tuple[int, int] | None) -> None:
+        """Underline these tokens, from the first to the last."""
+        if phrase != self._phrase:
+            self._phrase = phrase
+            self.viewport().update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        self._anchor = self.token_at(event.position().toPoint())
+        self.set_phrase(None)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        phrase, self._anchor = self._phrase, -1
+        if phrase is not None:
+            self.phrase_chosen.emit(*phrase)
+
+    def _drag(self, token: int) -> None:
+        """The phrase reaches from where the button was pressed to here."""
+        if token < 0 or self._anchor < 0 or (token == self._anchor and self._phrase is None):
+            return
+        self.set_phrase((min(token, self._anchor), max(token, self._anchor)))
+
     @Slot(QModelIndex)
     def _clicked(self, index: QModelIndex) -> None:
         self.token_clicked.emit(index.row())
@@ -430,8 +458,12 @@ class TokenView(Stale, QListView):
         self._entering = False
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
-        self._hover(self.token_at(event.position().toPoint()))
+        token = self.token_at(event.position().toPoint())
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._drag(token)
+        else:
+            super().mouseMoveEvent(event)
+        self._hover(token)
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
@@ -494,6 +526,9 @@ class TokenView(Stale, QListView):
             )
             painter.scale(ratio, ratio)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for token in range(*self._underlined()):
+                rect = self.token_rect(token)
+                painter.fillRect(rect.left(), rect.bottom() - 1, rect.width(), 2, t.accent)
             for token, color, width in (
                 (self._hovered, t.faint, 1.0),
                 (self.current(), t.accent, 1.5 if self.hasFocus() else 1.0),
@@ -501,6 +536,10 @@ class TokenView(Stale, QListView):
                 self._metrics.ring(painter, self.token_rect(token), color, width)
         canvas.setDevicePixelRatio(ratio)
         return canvas
+
+    def _underlined(self) -> tuple[int, int]:
+        first, last = self._phrase or (0, -1)
+        return first, min(last + 1, len(self._layout))
 
 
 def _fit(values: Any, n: int, filler: float) -> NDArray[Any]:
