@@ -16,7 +16,7 @@ from desktop_scope.engine.attribution import Fork, text_of
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import Cause, ListRunners, Question, Runners, Verification
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import FeatureId, Intervention, Mode, Positions
+from desktop_scope.engine.types import FeatureId, Floats, Intervention, Mode, Positions
 from desktop_scope.engine.worker import Job
 
 _N_RUNNERS = 10
@@ -35,7 +35,14 @@ def verify_causes(
         ScopeError: There is no such feature, or it cannot be switched off.
         Cancelled: The job was.
     """
-    fork = Fork.of(model, question)
+    measured, together = verify_fork(model, saes, Fork.of(model, question), causes, job)
+    return Verification(question, tuple(causes), measured, together)
+
+
+def verify_fork(
+    model: LanguageModel, saes: Sequence[Sae], fork: Fork, causes: Sequence[Cause], job: Job
+) -> tuple[Floats, float]:
+    """By how much m falls with each cause off, [N], and with all of them."""
     tried = [(), *((cause,) for cause in causes), tuple(causes)]
     asked = [
         (Run(fork.text, _off(fork, some, row)), answer)
@@ -45,7 +52,7 @@ def verify_causes(
     sides = likelihoods(model, saes, asked, job, "Switching features off").reshape(-1, 2)
     m = sides[:, 0] - sides[:, 1]
     fallen = (m[0] - m[1:]).astype(np.float32)
-    return Verification(question, tuple(causes), fallen[:-1], float(fallen[-1]))
+    return fallen[:-1], float(fallen[-1])
 
 
 def list_runners(model: LanguageModel, request: ListRunners, job: Job) -> Runners:
