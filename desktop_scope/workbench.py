@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.devices import import_torch
-from desktop_scope.engine.questions import ExplainAnswer, ListRunners, VerifyCauses
+from desktop_scope.engine.questions import ExplainAnswer, FollowPath, ListRunners, VerifyCauses
 from desktop_scope.engine.requests import (
     CheckSae,
     Generate,
@@ -67,6 +67,7 @@ from desktop_scope.experiments.audit import (
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.experiments.concept import LookForConcept, look
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
+from desktop_scope.experiments.graph_layout import DrawPath, draw_path
 from desktop_scope.experiments.recipe_file import is_recipe
 from desktop_scope.experiments.recipes import (
     DeleteRecipe,
@@ -142,6 +143,8 @@ class Workbench:
                 self.engine, request.a, request.b, job
             ),
             ListRunners: lambda request, job: self.engine.runners(request, job),
+            FollowPath: lambda request, job: self.engine.path(request, job),
+            DrawPath: lambda request, job: draw_path(request),
             VerifyCauses: lambda request, job: self.engine.verify(request, job),
             ScoreRows: lambda request, job: self.auditor.score_rows(request, job),
             AttributeRow: lambda request, job: self.auditor.attribute(request, job),

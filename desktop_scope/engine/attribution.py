@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -218,10 +218,9 @@ class Reading:
     ) -> None:
         self.saes = saes
         points = sorted({p for s in saes for p in (*s.weights.reads, *s.weights.writes)})
-        held = linearised(model.parts, frozen_attention) if method is Method.RELP else nullcontext()
         with gradients_of(model):
             job.progress(0, 3, "Reading the text")
-            with held:
+            with following(model, method, frozen_attention):
                 forward = Pass(model, padded(fork.rows, model.device), points, job)
             logprobs = fork.logprobs(model, forward.hidden)
             difference = logprobs[0] - logprobs[1]
@@ -378,6 +377,15 @@ def _demand_memory(model: LanguageModel, fork: Fork) -> None:
             f"{free / 1e9:.0f} GB are free.",
             "Shorten the prompt.",
         )
+
+
+def following(
+    model: LanguageModel, method: Method, frozen_attention: bool
+) -> AbstractContextManager[None]:
+    """Within it passes are made whose gradients are those of a method."""
+    if method is not Method.RELP:
+        return nullcontext()
+    return linearised(model.parts, frozen_attention)
 
 
 @contextmanager

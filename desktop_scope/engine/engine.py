@@ -16,6 +16,7 @@ from desktop_scope.engine.attribution import Fork, attribute
 from desktop_scope.engine.cost_types import Damage, Passages
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
+from desktop_scope.engine.feature_graph import feature_graph
 from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.fixed_steps import FixedSteps
 from desktop_scope.engine.hook_points import HookPoint, Site
@@ -25,6 +26,8 @@ from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import (
     ExplainAnswer,
     Explanation,
+    FeatureGraph,
+    FollowPath,
     ListRunners,
     Runners,
     Verification,
@@ -161,6 +164,11 @@ class Engine:
     def runners(self, request: ListRunners, job: Job) -> Runners:
         """What the model might say next."""
         return list_runners(self.model, request, job)
+
+    def path(self, request: FollowPath, job: Job) -> FeatureGraph:
+        """How features feed each other."""
+        how = request.method, request.frozen_attention
+        return feature_graph(self.model, self.saes, request.question, request.causes, job, *how)
 
     def verify(self, request: VerifyCauses, job: Job) -> Verification:
         """Whether switching features off does what was said."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from desktop_scope.engine.requests import Request
-from desktop_scope.engine.types import FeatureActs, FeatureId, Floats, Prompt, lock
+from desktop_scope.engine.types import FeatureActs, FeatureId, Floats, Ints, Prompt, lock
 
 Words = str | tuple[int, ...]  # literal text, or token ids
 
@@ -75,7 +76,7 @@ class ExplainAnswer(Request):
     question: Question
     method: Method = Method.GRADIENT
     frozen_attention: bool = True  # of relp
-    n_causes: int = 150  # that are listed
+    n_causes: int = 300  # that are named
 
 
 class Cause(NamedTuple):
@@ -101,6 +102,46 @@ class VerifyCauses(Request):
 
     question: Question
     causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True)
+class FollowPath(Request):
+    """How some features feed each other, from the text to the answer."""
+
+    kind = "path"
+    replaces = frozenset({"path"})
+    worker = "engine"
+
+    question: Question
+    causes: tuple[Cause, ...]
+    method: Method = Method.GRADIENT
+    frozen_attention: bool = True  # of relp
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureGraph:
+    """Features and tokens as nodes, and what flows from one to another.
+
+    Nodes are the tokens (T), then the features (N); the answer is node T + N.
+
+    Attributes:
+        effects: [T + N] on m, nats.
+        source: [E] by node.
+        target: [E] later than its source.
+        carried: [E] the part of the source's effect that goes this way, nats.
+    """
+
+    question: Question
+    n_tokens: int
+    texts: tuple[str, ...]
+    causes: tuple[Cause, ...]
+    effects: Floats
+    source: Ints
+    target: Ints
+    carried: Floats
+
+    def __post_init__(self) -> None:
+        lock(self)
 
 
 MIN_POINTS = 5  # that make a correlation
@@ -259,3 +300,11 @@ class Explanation:
     question: Question
     attribution: Attribution
     causes: tuple[Cause, ...]
+
+    @cached_property
+    def shares(self) -> Floats:
+        """[n] share of all features' effects, by size, that the first causes have together."""
+        own = np.abs([cause.effect for cause in self.causes])
+        every = sum(float(np.abs(effects).sum()) for effects in self.attribution.effects)
+        share: Floats = (np.cumsum(own) / max(every, 1e-12)).astype(np.float32)
+        return share

@@ -39,6 +39,7 @@ _WORDS = {
     "scan": "Looking through this machine’s folders",
     "why": "Following the answer back",
     "verify": "Switching features off",
+    "path": "Following the path",
     "check": "Checking an autoencoder",
     "judge": "Trying the labels",
     "weigh": "Looking through the text",

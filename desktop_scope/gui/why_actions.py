@@ -97,6 +97,12 @@ def _with(state: AppState, why: WhyState, **changes: Any) -> AppState:
     return replace(state, why=replace(why, doubted=(), **changes))
 
 
+def show_path(state: AppState, share: float | None, grouped: bool | None = None) -> AppState:
+    """Show the path of so large a share of the effects; None looks away."""
+    grouped = state.why.grouped if grouped is None else grouped
+    return replace(state, why=replace(state.why, share=share, grouped=grouped))
+
+
 def look_at(state: AppState, feature: FeatureId | None, token: int) -> AppState:
     """Select a feature that is listed, and its token where the text has it."""
     found = state.why.explanation

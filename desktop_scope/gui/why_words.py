@@ -8,6 +8,7 @@ import numpy as np
 
 from desktop_scope.engine.questions import Attribution, Cause, Verification
 from desktop_scope.engine.types import FeatureId
+from desktop_scope.experiments.graph_layout import Node
 from desktop_scope.gui.naming import title
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.cause_table import CauseRow, signed
@@ -17,6 +18,8 @@ from desktop_scope.gui.widgets.token_layout import shown
 
 RELIABLE = 0.5  # a correlation below it means that the picture cannot be relied on
 _N_NAMED = 3
+_N_ROWS = 150  # of the list
+_N_LISTED = 8  # features of a node, on hover
 
 
 def headline(state: AppState) -> str:
@@ -91,7 +94,7 @@ def unexplained_words(found: Attribution) -> str:
 
 def piece(text: str) -> str:
     """A token as people read it; with dots where it goes on with a word."""
-    return f"…{text}" if text[:1].isalpha() else shown(text).text.strip() or shown(text).text
+    return f"…{text}" if text[:1].islower() else shown(text).text.strip() or shown(text).text
 
 
 def _label_of(state: AppState, feature: FeatureId) -> str:
@@ -124,7 +127,7 @@ def cause_rows(state: AppState) -> list[CauseRow]:
             effect=cause.effect,
             measured=measured.get((cause.feature, cause.token)),
         )
-        for cause in state.why.causes
+        for cause in state.why.causes[:_N_ROWS]
     ]
 
 
@@ -137,6 +140,18 @@ def _help(state: AppState, found: Attribution, cause: Cause) -> str:
         f"activation {number(cause.activation)} on “{found.texts[cause.token]}”, "
         f"estimated contribution {signed(cause.effect)} nats"
     )
+
+
+def node_help(state: AppState, node: Node) -> str:
+    """What is said of a node of the path."""
+    if not node.causes:
+        return f"“{node.text}” as the embedding gives it: {signed(node.effect)} nats"
+    lines = [
+        f"{state.name_of(c.feature)}  {_label_of(state, c.feature)}  {signed(c.effect)} nats"
+        for c in node.causes[:_N_LISTED]
+    ]
+    left = len(node.causes) - len(lines)
+    return "\n".join([*lines, *([f"and {left} more"] if left else []), "Double click pins it"])
 
 
 def layer_rows(state: AppState) -> list[SumRow]:

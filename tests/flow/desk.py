@@ -15,6 +15,7 @@ from desktop_scope.engine.questions import (
     Cause,
     ExplainAnswer,
     Explanation,
+    FollowPath,
     ListRunners,
     Runners,
     Verification,
@@ -95,6 +96,7 @@ from desktop_scope.experiments.audit import (
 )
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.experiments.contrast import Contrast, ContrastTexts
+from desktop_scope.experiments.graph_layout import DrawPath
 from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
 from desktop_scope.experiments.recipes import DeleteRecipe, Offer, Origin, ReadRecipes, SaveRecipe
 from desktop_scope.gui import flow
@@ -243,6 +245,8 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
         (), np.array([key_of(FeatureId(1, n)) for n in (2, 3)]), np.ones(2, np.float32)
     ),
     MeasureCost: lambda r: Cost(0.1, (2.0, 3.0), (1.0, 1.0), 9),
+    FollowPath: lambda r: SimpleNamespace(question=r.question, causes=r.causes),
+    DrawPath: lambda r: SimpleNamespace(graph=r.graph),
     RecordTrace: lambda r: "",
     ReadExample: small_trace,
     LearnMeanings: lambda r: Meanings(r.revision, True, min(r.done + 5, 12), 12),

@@ -8,6 +8,8 @@ from dataclasses import replace
 from desktop_scope.engine.questions import (
     ExplainAnswer,
     Explanation,
+    FeatureGraph,
+    FollowPath,
     ListRunners,
     Runners,
     Verification,
@@ -16,9 +18,11 @@ from desktop_scope.engine.questions import (
 from desktop_scope.engine.requests import Request
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.requests import NameFeatures
-from desktop_scope.evidence.types import Label
+from desktop_scope.evidence.types import Label, Source
+from desktop_scope.experiments.graph_layout import Drawing, DrawPath
 from desktop_scope.gui.areas.base import Area
 from desktop_scope.gui.state import AppState
+from desktop_scope.gui.states.why import WhyState
 
 
 def _wanted(state: AppState) -> Iterator[Request]:
@@ -36,6 +40,22 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if state.opened is not None:
         features = dict.fromkeys(cause.feature for cause in why.causes)
         yield NameFeatures(tuple(features), state.revision)
+    path = why.on_path(frozenset(pin.feature for pin in state.pins))
+    if path:
+        yield FollowPath(why.question, path, why.method)
+    if path and why.graph is not None:
+        yield DrawPath(why.graph, _labels(why), tuple(sae.layer for sae in state.saes), why.grouped)
+
+
+def _labels(why: WhyState) -> tuple[tuple[FeatureId, str], ...]:
+    """What the features of the path are called."""
+    assert why.graph is not None
+    features = dict.fromkeys(cause.feature for cause in why.graph.causes)
+    known = ((feature, why.labels.get(feature)) for feature in features)
+    return tuple(
+        (feature, label.text if label is not None and label.source is not Source.NONE else "")
+        for feature, label in known
+    )
 
 
 def _runners(state: AppState, runners: Runners) -> AppState:
@@ -50,7 +70,8 @@ def _runners(state: AppState, runners: Runners) -> AppState:
 
 
 def _explained(state: AppState, explanation: Explanation) -> AppState:
-    return replace(state, why=replace(state.why, explanation=explanation, verification=None))
+    why = replace(state.why, explanation=explanation, verification=None, graph=None, drawing=None)
+    return replace(state, why=why)
 
 
 def _named(state: AppState, labels: Mapping[FeatureId, Label]) -> AppState:
@@ -61,7 +82,22 @@ def _verified(state: AppState, verification: Verification) -> AppState:
     return replace(state, why=replace(state.why, verification=verification))
 
 
+def _followed(state: AppState, graph: FeatureGraph) -> AppState:
+    return replace(state, why=replace(state.why, graph=graph))
+
+
+def _drawn(state: AppState, drawing: Drawing) -> AppState:
+    return replace(state, why=replace(state.why, drawing=drawing))
+
+
 AREA = Area(
     wanted=_wanted,
-    results={"runners": _runners, "why": _explained, "names": _named, "verify": _verified},
+    results={
+        "runners": _runners,
+        "why": _explained,
+        "names": _named,
+        "verify": _verified,
+        "path": _followed,
+        "drawing": _drawn,
+    },
 )

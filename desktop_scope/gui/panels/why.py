@@ -22,6 +22,7 @@ from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.states.why import WhyState
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.why_path import PathView
 from desktop_scope.gui.why_words import (
     cause_rows,
     check_words,
@@ -51,7 +52,9 @@ _METHODS = (
 _VIEWS = (
     ("Features", "What matters most, one row for each feature and token"),
     ("Sums", "What each layer and each token contributes, and what is left unexplained"),
+    ("Path", "How the features feed each other, from the text to the answer"),
 )
+_PATH = 2
 
 
 class WhyPanel(Panel):
@@ -62,7 +65,7 @@ class WhyPanel(Panel):
     column = "left"
     height = 54
     behind = "layers"
-    draws_on = frozenset({"why", "selection", "trace", "prompt", "jobs", "model", "saes"})
+    draws_on = frozenset({"why", "selection", "trace", "prompt", "jobs", "model", "saes", "pins"})
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -130,6 +133,8 @@ class WhyPanel(Panel):
         self._body = QStackedLayout(body)
         self._body.addWidget(self._table)
         self._body.addWidget(sums)
+        self._path = PathView(store)
+        self._body.addWidget(self._path)
 
         self._scatter = Scatter("estimated", "measured")
         self._agreement = muted(QLabel(wordWrap=True))
@@ -207,7 +212,8 @@ class WhyPanel(Panel):
             self._draw_question(why)
         if fields & {"why", "saes"} and why.explanation is not None:
             self._draw_found(state, why)
-        busy = state.busy("why", "verify", "runners")
+        self._path.render(state, fields)
+        busy = state.busy("why", "verify", "runners", "path")
         stale = not why.is_current
         for widget in (self._table, self._scatter):
             widget.set_stale(stale or (state.busy("verify") and widget is self._scatter))
@@ -234,7 +240,8 @@ class WhyPanel(Panel):
         self._layers.set_rows(layer_rows(state))
         self._tokens.set_rows(token_rows(state))
         verification = why.verification
-        self._checked.setVisible(verification is not None)
+        on_path = self._views.checkedId() == _PATH
+        self._checked.setVisible(verification is not None and not on_path)
         if verification is not None:
             self._scatter.set_points(
                 verification.predicted.tolist(),
@@ -266,6 +273,8 @@ class WhyPanel(Panel):
     @Slot(int)
     def _view_chosen(self, index: int) -> None:
         self._body.setCurrentIndex(index)
+        share = self._path.share() if index == _PATH else None
+        self.store.act(why_actions.show_path, share)
 
     @Slot(object, int)
     def _chosen(self, feature: FeatureId, token: int) -> None:
@@ -299,6 +308,8 @@ def _note(state: AppState) -> str:
         return "following it back …"
     if state.busy("verify"):
         return "switching features off …"
+    if state.busy("path"):
+        return "following the path …"
     why = state.why
     if why.explanation is not None and why.explanation.question.prompt != state.prompt:
         return "about another prompt than the one above"

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+
 from desktop_scope.engine.questions import (
     Cause,
     Explanation,
+    FeatureGraph,
     Method,
     Question,
     Runners,
@@ -17,6 +20,7 @@ from desktop_scope.engine.questions import (
 )
 from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.evidence.types import Label
+from desktop_scope.experiments.graph_layout import Drawing
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,9 @@ class WhyState:
         answer: Empty for what the model would say.
         instead: Empty for the likeliest other thing.
         doubted: What is to be really switched off.
-        labels: Of the features that are listed.
+        share: Of all features' effects, that the path is to show; None while it is not looked at.
+        grouped: Features of like labels are one node of the path.
+        labels: Of the features that are named.
     """
 
     prompt: Prompt | None = None
@@ -38,10 +44,14 @@ class WhyState:
     instead: Words = ()
     method: Method = Method.GRADIENT
     doubted: tuple[Cause, ...] = ()
+    share: float | None = None
+    grouped: bool = True
     runners: Runners | None = None
     explanation: Explanation | None = None
     labels: Mapping[FeatureId, Label] = field(default_factory=lambda: MappingProxyType({}))
     verification: Verification | None = None
+    graph: FeatureGraph | None = None
+    drawing: Drawing | None = None
 
     @property
     def question(self) -> Question | None:
@@ -54,6 +64,15 @@ class WhyState:
     def causes(self) -> tuple[Cause, ...]:
         """What is listed, the largest effect first."""
         return self.explanation.causes if self.explanation is not None else ()
+
+    def on_path(self, pinned: frozenset[FeatureId]) -> tuple[Cause, ...]:
+        """The features of the path: the first that have the share together, and pinned ones."""
+        found = self.explanation
+        if found is None or self.share is None:
+            return ()
+        n = int(np.searchsorted(found.shares, self.share)) + 1
+        more = (cause for cause in found.causes[n:] if cause.feature in pinned)
+        return (*found.causes[:n], *more)
 
     @property
     def is_current(self) -> bool:
