@@ -146,7 +146,7 @@ class ChoosePage(QWidget):
             self, "Open a table of prompts and answers", "", "Tables (*.csv *.tsv *.txt)"
         )
         if path:
-            self.chosen.emit(Path(path), self._aim.currentData())
+            self.chosen.emit(Path(path), _AIMS[self._aim.currentIndex()][0])
 
     @Slot()
     def _template_given(self) -> None:

@@ -85,7 +85,7 @@ class FeaturesPage(QWidget):
         for n, (where, words, help_) in enumerate(_PLACES):
             self._where.addItem(words, where)
             self._where.setItemData(n, help_, 3)
-        self._where.activated.connect(lambda _: self.placed.emit(self._where.currentData()))
+        self._where.activated.connect(self._placed)
         self._go = QPushButton()
         self._go.setDefault(True)
         self._go.clicked.connect(self.go)
@@ -175,6 +175,10 @@ class FeaturesPage(QWidget):
         others = [o for o in self._ordered() if self._by_group and o.group == one.group]
         features = tuple(o.feature for o in others) or (one.feature,)
         self.ticked.emit(features, one.feature not in self._audit.ticked)
+
+    @Slot(int)
+    def _placed(self, place: int) -> None:
+        self.placed.emit(_PLACES[place][0])  # Qt hands an item's enum back as a str
 
     @Slot()
     def _tick_known(self) -> None:

@@ -213,7 +213,7 @@ class AuditPanel(Panel):
 
     @Slot(int)
     def _tool_chosen(self, place: int) -> None:
-        self.store.act(audit_actions.change, tool=self._tools.itemData(place))
+        self.store.act(audit_actions.change, tool=_TOOLS[place][0])
 
     @Slot()
     def _save_table(self) -> None:
