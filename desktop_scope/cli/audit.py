@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="features to switch off",
     )
     parser.add_argument(
+        "--factor", type=float, default=0.0, help="turn down to this share; 0 (default) is off"
+    )
+    parser.add_argument(
         "--where",
         choices=[where.value for where in Where],
         default=Where.EVERYWHERE.value,
@@ -71,6 +74,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     named = [name for part in options.ablate for name in part.split(",") if name.strip()]
     off = tuple(dict.fromkeys(parse_feature(infos, name) for name in named))
     where = Where(options.where)
+    if not 0 <= options.factor < 1:
+        raise ScopeError("That factor turns nothing down.", "0 is off, 0.5 is half.")
     if where is Where.WORDS and not any(row.word for row in table.rows):
         raise ScopeError(
             "There are no words to switch features off at.", "Add a column “word” to the table."
@@ -78,7 +83,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     goal = Goal.EFFECT if off else Goal.RANKING
     study = Study(table).until(Goal.SCORES if options.no_ranking and not off else goal)
     if off:
-        study = study.until(Goal.EFFECT, Condition(off, where))
+        study = study.until(Goal.EFFECT, Condition(off, where, options.factor))
     while (request := study.next_request()) is not None:
         study = study.taken(request, bench.handle(request, job))
     return _result(study, bench)

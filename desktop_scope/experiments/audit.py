@@ -34,15 +34,22 @@ class Where(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """What is switched off."""
+    """What is switched off, or turned down.
+
+    Attributes:
+        factor: Of what the features say; 0 is off.
+    """
 
     off: tuple[FeatureId, ...] = ()
     where: Where = Where.EVERYWHERE
+    factor: float = 0.0
 
     @property
     def interventions(self) -> tuple[Intervention, ...]:
         """What the engine is to do."""
-        return tuple(Intervention(feature, mode=Mode.ABLATE) for feature in self.off)
+        if self.factor:
+            return tuple(Intervention(one, self.factor, Mode.SCALE) for one in self.off)
+        return tuple(Intervention(one, mode=Mode.ABLATE) for one in self.off)
 
 
 PLAIN = Condition()
@@ -174,18 +181,19 @@ class Digest:
     Attributes:
         ranking: The largest parts first.
         keys: All features that were active, ascending.
-        acts: How active, summed over the rows, [keys].
+        sizes: How active, summed over the rows, [keys]; where answers are right or wrong, how
+            much they moved them one way or the other.
     """
 
     ranking: tuple[Ranked, ...]
     keys: NDArray[np.int64]
-    acts: Floats
+    sizes: Floats
 
     def __post_init__(self) -> None:
         lock(self)
 
     def like(self, off: tuple[FeatureId, ...], seed: int) -> tuple[FeatureId, ...]:
-        """For every feature another of its SAE that was about as active, drawn at random."""
+        """For every feature another of its SAE of about its size, drawn at random."""
         dice = np.random.default_rng(seed)
         free = ~np.isin(self.keys, [key_of(feature) for feature in off])
         found = []
@@ -194,7 +202,7 @@ class Digest:
             known = at < len(self.keys) and self.keys[at] == key_of(feature)
             low, high = np.searchsorted(self.keys, [feature.sae << 32, (feature.sae + 1) << 32])
             there = low + np.flatnonzero(free[low:high])
-            distance = np.abs(self.acts[there] - (self.acts[at] if known else 0.0))
+            distance = np.abs(self.sizes[there] - (self.sizes[at] if known else 0.0))
             near = there[np.argsort(distance, kind="stable")[:_NEAREST]]
             if len(near):
                 one = int(dice.choice(near))

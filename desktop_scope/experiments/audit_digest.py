@@ -31,7 +31,8 @@ def digest(study: Study, catalogue: Catalogue) -> Digest:
     keys, effects, acts = together(study.parts)
     scores = study.differences()[study.finders].astype(np.float64)
     part = parts_in(scores, effects, study.table.aim)
-    return Digest(named(keys, effects, part, catalogue), keys, acts.sum(0).astype(np.float32))
+    sizes = np.abs(effects) if study.table.aim is Aim.ACCURACY else acts
+    return Digest(named(keys, effects, part, catalogue), keys, sizes.sum(0).astype(np.float32))
 
 
 def named(

@@ -8,7 +8,7 @@ from typing import Any
 
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.experiments.audit import Goal, Study
-from desktop_scope.experiments.audit_sources import Template
+from desktop_scope.experiments.audit_sources import Source, Template
 from desktop_scope.experiments.audit_table import Aim, AuditTable
 from desktop_scope.gui import actions
 from desktop_scope.gui.state import AppState
@@ -57,7 +57,7 @@ def look_at(state: AppState, feature: FeatureId) -> AppState:
     return actions.select(change(state, concept=concept), feature=feature)
 
 
-def open_table(state: AppState, source: Path | str | Template, aim: Aim = Aim.SPREAD) -> AppState:
+def open_table(state: AppState, source: Source, aim: Aim = Aim.SPREAD) -> AppState:
     """Read or make a table, and ask its questions."""
     template = source if isinstance(source, Template) else state.audit.template
     return change(state, source=source, aim=aim, attempt=state.audit.attempt + 1, template=template)
@@ -65,7 +65,15 @@ def open_table(state: AppState, source: Path | str | Template, aim: Aim = Aim.SP
 
 def begin(state: AppState, table: AuditTable) -> AppState:
     """Ask the questions of a table; the audit before it is gone."""
-    return change(state, source=None, study=Study(table), step=Step.BIAS, running=True, ticked=())
+    return change(
+        state,
+        tool=Tool.BIAS,
+        source=None,
+        study=Study(table),
+        step=Step.BIAS,
+        running=True,
+        ticked=(),
+    )
 
 
 def go_to(state: AppState, step: Step) -> AppState:

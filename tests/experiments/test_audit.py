@@ -80,8 +80,8 @@ def test_features_that_vary_together_under_like_names_are_one_group():
 
 def test_random_features_are_of_the_same_saes_and_as_active():
     keys = [key_of(FeatureId(sae, n)) for sae in (0, 1) for n in range(100)]
-    acts = np.tile(np.arange(100, dtype=np.float32), 2)
-    digest = Digest((), np.array(keys), acts)
+    sizes = np.tile(np.arange(100, dtype=np.float32), 2)
+    digest = Digest((), np.array(keys), sizes)
     off = (FeatureId(0, 50), FeatureId(1, 3), FeatureId(1, 4), FeatureId(5, 0))
     draws = [digest.like(off, seed) for seed in range(3)]
     for drawn in draws:

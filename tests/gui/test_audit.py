@@ -103,7 +103,7 @@ def test_from_a_sentence_of_ones_own_to_a_verdict(
     assert user.state.audit.where is Where.WORDS
 
     # Result, and back and forth.
-    click("Switch off 1 feature")
+    click("Try without 1 feature")
     user.until(lambda state: not state.audit.running, timeout=120_000)
     shown = words(user)
     assert "Unproven" in shown  # there is no control in a template

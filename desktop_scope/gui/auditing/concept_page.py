@@ -6,9 +6,11 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from desktop_scope.experiments.concept import LEAST_OF_EACH, Candidate
+from desktop_scope.experiments.concept_texts import DECEIVING, HONEST
 from desktop_scope.gui.naming import title
 from desktop_scope.gui.states.shift import ConceptState
 from desktop_scope.gui.widgets.bias_chart import Bar, BiasChart
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted, percent
 from desktop_scope.gui.widgets.row_list import Row, RowList
 
@@ -28,6 +30,8 @@ class ConceptPage(QWidget):
         super().__init__()
         self._having = _texts("Texts with the concept, one a line")
         self._lacking = _texts("Texts without it, one a line")
+        self._example = tool_button("Example", "Sixteen texts about deceiving, sixteen without")
+        self._example.clicked.connect(self._fill)
         self._look = QPushButton("Look")
         self._look.setDefault(True)
         self._look.setToolTip(
@@ -38,14 +42,21 @@ class ConceptPage(QWidget):
         self._verdict = QLabel(wordWrap=True)
         self._list = RowList("Candidates", _candidate_row)
         self._list.chosen.connect(lambda one: self.looked_at.emit(one.feature))
-        self._chart = BiasChart("Held-out texts in which the candidate fires")
+        self._chart = BiasChart(
+            "Held-out texts in which the candidate fires", signed=False, title_share=0.7
+        )
         left = QVBoxLayout()
         left.setSpacing(4)
         left.addWidget(muted(QLabel("With the concept, one text a line")))
         left.addWidget(self._having, 1)
         left.addWidget(muted(QLabel("Without it")))
         left.addWidget(self._lacking, 1)
-        left.addWidget(self._look)
+        foot = QHBoxLayout()
+        foot.setSpacing(8)
+        foot.addWidget(self._example)
+        foot.addStretch(1)
+        foot.addWidget(self._look)
+        left.addLayout(foot)
         right = QVBoxLayout()
         right.setSpacing(4)
         right.addWidget(self._verdict)
@@ -80,6 +91,11 @@ class ConceptPage(QWidget):
         self._list.setVisible(bool(candidates))
         self._chart.setVisible(chosen is not None)
         self._chart.set_bars(_bars(chosen) if chosen else [])
+
+    @Slot()
+    def _fill(self) -> None:
+        self._having.setPlainText("\n".join(DECEIVING))
+        self._lacking.setPlainText("\n".join(HONEST))
 
     @Slot()
     def _go(self) -> None:

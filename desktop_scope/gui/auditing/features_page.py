@@ -32,6 +32,7 @@ _PLACES = (
         "keeps these features, and may need them",
     ),
 )
+_FACTORS = ((0.0, "off"), (0.5, "to half"), (0.25, "to a quarter"))
 _HELP = {
     Aim.SPREAD: "Part in the spread: how much of it varies with this feature (covariance of "
     "gradient ×\nactivation with the scores, over their standard deviation), in nats. "
@@ -48,12 +49,14 @@ class FeaturesPage(QWidget):
         looked_at: The user moved to this feature.
         ticked: Features, and whether they are to be switched off.
         placed: Where to switch off.
+        turned: What is left of what they say; 0 is off.
         go: Switch off what is ticked.
     """
 
     looked_at = Signal(object)
     ticked = Signal(object, bool)
     placed = Signal(object)
+    turned = Signal(float)
     go = Signal()
 
     def __init__(self) -> None:
@@ -86,6 +89,11 @@ class FeaturesPage(QWidget):
             self._where.addItem(words, where)
             self._where.setItemData(n, help_, 3)
         self._where.activated.connect(self._placed)
+        self._factor = QComboBox()
+        self._factor.setAccessibleName("Switch off or turn down")
+        for factor, words in _FACTORS:
+            self._factor.addItem(words, factor)
+        self._factor.activated.connect(lambda place: self.turned.emit(_FACTORS[place][0]))
         self._go = QPushButton()
         self._go.setDefault(True)
         self._go.clicked.connect(self.go)
@@ -98,6 +106,7 @@ class FeaturesPage(QWidget):
         foot.addWidget(self._known)
         foot.addWidget(self._none)
         foot.addStretch(1)
+        foot.addWidget(self._factor)
         foot.addWidget(self._where)
         foot.addWidget(self._go)
         column = QVBoxLayout(self)
@@ -131,7 +140,11 @@ class FeaturesPage(QWidget):
         with QSignalBlocker(self._where):
             self._where.setCurrentIndex(self._where.findData(audit.where))
         n = len(audit.ticked)
-        self._go.setText(f"Switch off {n} feature{'s' * (n != 1)}" if n else "Switch off")
+        with QSignalBlocker(self._factor):
+            self._factor.setCurrentIndex([f for f, _ in _FACTORS].index(audit.factor))
+        self._go.setText(f"Try without {n} feature{'s' * (n != 1)}" if n else "Try without")
+        if audit.factor:
+            self._go.setText(f"Turn down {n} feature{'s' * (n != 1)}" if n else "Turn down")
         self._go.setEnabled(bool(n) and digest is not None)
 
     def focus_first(self) -> None:

@@ -106,11 +106,12 @@ class ResultPage(QWidget):
 
     def _draw_figures(self, study: Study) -> None:
         figures = theme.figures(QFont(theme.ui_font()))
-        n = len(study.chosen.off)
+        n, factor = len(study.chosen.off), study.chosen.factor
+        how = f"at {percent(factor)}" if factor else "off"
         lines = (
             ("nothing off", [PLAIN]),
-            (f"{n} feature{'s' * (n != 1)} off", [study.chosen]),
-            (f"random ones off, {len(study.controls) or N_RANDOM} draws", list(study.controls)),
+            (f"{n} feature{'s' * (n != 1)} {how}", [study.chosen]),
+            (f"random ones {how}, {len(study.controls) or N_RANDOM} draws", list(study.controls)),
         )
         for row, (words, conditions) in enumerate(lines, start=1):
             self._cells[row, 0].setText(words)

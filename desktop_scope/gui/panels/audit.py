@@ -22,19 +22,22 @@ from desktop_scope.engine.types import FeatureId
 from desktop_scope.errors import ScopeError
 from desktop_scope.experiments.audit import Study
 from desktop_scope.experiments.audit_export import save_table
-from desktop_scope.experiments.audit_table import Aim
+from desktop_scope.experiments.audit_table import Aim, AuditRow
+from desktop_scope.experiments.mending import question_row
 from desktop_scope.experiments.shift import Shift
 from desktop_scope.gui import actions, audit_actions
 from desktop_scope.gui.auditing.bias_page import BiasPage
 from desktop_scope.gui.auditing.choose_page import ChoosePage
 from desktop_scope.gui.auditing.concept_page import ConceptPage
 from desktop_scope.gui.auditing.features_page import FeaturesPage
+from desktop_scope.gui.auditing.mend_page import MendPage
 from desktop_scope.gui.auditing.probe_page import ProbePage
 from desktop_scope.gui.auditing.result_page import ResultPage
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, Message
 from desktop_scope.gui.states.audit import Step, Tool
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.why_words import ends
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
 
@@ -53,6 +56,7 @@ _TOOLS = (
         "Prompts with two answers each: how unlike are the answers?",
     ),
     (Tool.PROBE, "Clean a probe", "SHIFT: find what a probe learnt that it should not have"),
+    (Tool.MEND, "Mend an answer", "Turn down what made the model say something wrong, and try it"),
     (Tool.CONCEPT, "Look for a concept", "From texts with it and without to features, tried"),
 )
 
@@ -65,7 +69,7 @@ class AuditPanel(Panel):
     column = "left"
     height = 54
     behind = "layers"
-    draws_on = frozenset({"audit", "model", "opened", "saes", "jobs"})
+    draws_on = frozenset({"audit", "model", "opened", "saes", "jobs", "why"})
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -100,10 +104,11 @@ class AuditPanel(Panel):
         self._features.looked_at.connect(self._look_at)
         self._features.ticked.connect(self._tick)
         self._features.placed.connect(lambda where: store.act(audit_actions.change, where=where))
+        self._features.turned.connect(lambda to: store.act(audit_actions.change, factor=to))
         self._features.go.connect(self._switch_off)
         for page in (self._bias, self._result):
             page.table_wanted.connect(self._save_table)
-        self._probe, self._concept = ProbePage(), ConceptPage()
+        self._probe, self._concept, self._mend = ProbePage(), ConceptPage(), MendPage()
         self._connect_probe()
         body = QWidget()
         self._stack = QStackedLayout(body)
@@ -111,6 +116,7 @@ class AuditPanel(Panel):
             self._stack.addWidget(page)
         self._stack.addWidget(self._probe)
         self._stack.addWidget(self._concept)
+        self._stack.addWidget(self._mend)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 8)
         column.setSpacing(6)
@@ -123,13 +129,15 @@ class AuditPanel(Panel):
         self._probe.looked_at.connect(self._look_at)
         self._probe.ticked.connect(lambda one, on: act(audit_actions.tick_shift, one, on))
         self._probe.go.connect(lambda: act(audit_actions.retrain))
+        self._mend.wanted.connect(lambda mend: act(audit_actions.open_table, mend))
+        self._mend.why_wanted.connect(lambda: self.panel_wanted.emit("why"))
         self._concept.wanted.connect(lambda a, b: act(audit_actions.look_for, a, b))
         self._concept.looked_at.connect(lambda one: act(audit_actions.look_at, one))
 
     def focus_first(self) -> None:
         """What the page is about."""
         page = self._stack.currentWidget()
-        if isinstance(page, ChoosePage | FeaturesPage | ProbePage | ConceptPage):
+        if isinstance(page, ChoosePage | FeaturesPage | ProbePage | ConceptPage | MendPage):
             page.focus_first()
         else:
             self._steps[self.store.state.audit.step].setFocus()
@@ -145,7 +153,10 @@ class AuditPanel(Panel):
             if step is audit.step:
                 self._stack.setCurrentIndex(number)
         self._draw_doing(state)
-        if not fields & {"audit", "saes"}:
+        if audit.tool is Tool.MEND:
+            self._stack.setCurrentWidget(self._mend)
+            self._mend.show_question(_explained(state))
+        if not fields & {"audit", "saes"} or audit.tool is Tool.MEND:
             return
         self._choose.set_template(audit.template)
         if audit.tool is Tool.PROBE:
@@ -171,6 +182,8 @@ class AuditPanel(Panel):
             study, running = audit.shift.study, audit.shift.running
         elif audit.tool is Tool.CONCEPT:
             study, running = None, audit.concept.asked
+        elif audit.tool is Tool.MEND:
+            study, running = None, False
         unfinished = study is not None and study.next_request() is not None
         if unfinished and study is not None:
             done, total = study.progress()
@@ -229,6 +242,21 @@ class AuditPanel(Panel):
             save_table(study, Path(path))
         except ScopeError as error:
             self.store.act(actions.say, Message(error.message, error.hint))
+
+
+def _explained(state: AppState) -> AuditRow | None:
+    """The question that was explained last: what stands instead of the answer would be right."""
+    found = state.why.explanation
+    if found is None:
+        return None
+    said, right = ends(state, found.attribution)
+    asked, before = found.question, found.question.before
+    if not isinstance(before, str):
+        trace = state.trace
+        if trace is None or trace.prompt != asked.prompt:
+            return None
+        before = "".join(trace.texts[trace.n_prompt : trace.n_prompt + len(before)])
+    return question_row(asked.prompt.text, asked.prompt.chat, before, said, right)
 
 
 def _known(state: AppState) -> dict[str, FeatureId]:

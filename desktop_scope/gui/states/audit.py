@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.experiments.audit import Condition, Goal, Study, Where
-from desktop_scope.experiments.audit_sources import Template
+from desktop_scope.experiments.audit_sources import Source, Template
 from desktop_scope.experiments.audit_table import Aim
 from desktop_scope.gui.states.shift import ConceptState, ShiftState
 
@@ -19,6 +18,7 @@ class Tool(StrEnum):
     BIAS = "bias"
     PROBE = "probe"
     CONCEPT = "concept"
+    MEND = "mend"
 
 
 class Step(StrEnum):
@@ -44,13 +44,14 @@ class AuditState:
     tool: Tool = Tool.BIAS
     step: Step = Step.CHOOSE
     template: Template = field(default_factory=Template)
-    source: Path | str | Template | None = None
+    source: Source | None = None
     aim: Aim = Aim.SPREAD
     attempt: int = 0
     study: Study | None = None
     running: bool = False
     ticked: tuple[FeatureId, ...] = ()
     where: Where = Where.EVERYWHERE
+    factor: float = 0.0  # of what the features say; 0 is off
     shift: ShiftState = field(default_factory=ShiftState)
     concept: ConceptState = field(default_factory=ConceptState)
 
@@ -72,7 +73,7 @@ class AuditState:
     @property
     def chosen(self) -> Condition:
         """What the ticks amount to."""
-        return Condition(self.ticked, self.where)
+        return Condition(self.ticked, self.where, self.factor)
 
     @property
     def has_words(self) -> bool:

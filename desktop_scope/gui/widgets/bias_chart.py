@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from desktop_scope.gui import theme
 from desktop_scope.gui.widgets.painting import Stale, number
+from desktop_scope.gui.widgets.strength_bar import draw_bar
 
 Index = QModelIndex | QPersistentModelIndex
 BAR_ROLE = int(Qt.ItemDataRole.UserRole) + 42
@@ -91,7 +92,7 @@ class _Painter(QStyledItemDelegate):
             painter.drawText(rect, align | Qt.AlignmentFlag.AlignLeft, row)
             painter.restore()
             return
-        words, numbers = rect.width() * _TITLE_SHARE, view.number_width()
+        words, numbers = rect.width() * view.title_share, view.number_width()
         painter.setFont(theme.ui_font())
         painter.setPen(t.text)
         short = QFontMetrics(painter.font()).elidedText(
@@ -99,7 +100,10 @@ class _Painter(QStyledItemDelegate):
         )
         painter.drawText(rect, align | Qt.AlignmentFlag.AlignLeft, short)
         room = rect.adjusted(words, 0, -numbers - _SIDE, 0)
-        _draw_bars(painter, room, row, view.scale())
+        if view.signed:
+            _draw_bars(painter, room, row, view.scale())
+        else:
+            draw_bar(painter, room, row.value / view.scale())
         painter.setFont(theme.figures(small))
         painter.setPen(t.muted)
         figures = number(row.value)
@@ -133,10 +137,17 @@ def _draw_bars(painter: QPainter, room: QRectF, row: Bar, scale: float) -> None:
 
 
 class BiasChart(Stale, QTableView):
-    """Bars around zero: orange at the left, blue at the right, under headings."""
+    """Bars around zero: orange at the left, blue at the right, under headings.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: For screen readers.
+        signed: Otherwise bars of strength, from the left.
+        title_share: Of the width, for the titles.
+    """
+
+    def __init__(self, name: str, signed: bool = True, title_share: float = _TITLE_SHARE) -> None:
         super().__init__()
+        self.signed, self.title_share = signed, title_share
         self._rows = _Rows(self)
         self._scale, self._has_after = 1.0, False
         self.setModel(self._rows)
