@@ -57,6 +57,7 @@ from desktop_scope.evidence.requests import (
     Wander,
 )
 from desktop_scope.evidence.types import Opened
+from desktop_scope.experiments.answer_types import AnswerScore, AnswerTrial, ScoreAnswers
 from desktop_scope.experiments.audit import (
     AttributeRow,
     Digest,
@@ -168,6 +169,7 @@ class Workbench:
             ReadExample: lambda request, job: self.engine.example(request, job),
             LearnMeanings: lambda request, job: self.catalogue.learn_meanings(request, job.check),
             NameFeatures: lambda request, job: self.catalogue.names(request.features),
+            ScoreAnswers: self._score_answers,
             OpenMap: lambda request, job: self.catalogue.atlas.open(job),
             DrawMap: lambda request, job: self.catalogue.atlas.draw(job),
             NameHovered: lambda request, job: self.catalogue.atlas.named([request.feature])[0],
@@ -322,6 +324,11 @@ class Workbench:
         from desktop_scope.evidence.marks.marking import judge_labels
 
         return judge_labels(self.catalogue, request, job)
+
+    def _score_answers(self, request: ScoreAnswers, job: Job) -> AnswerTrial | AnswerScore:
+        from desktop_scope.experiments.answer_score import score_answers
+
+        return score_answers(self.engine, self.catalogue, request, job)
 
     def _open_catalogue(self, request: OpenCatalogue, job: Job) -> Opened:
         from desktop_scope.evidence.building.gatherer import interrupted, lacks_sample

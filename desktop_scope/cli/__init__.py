@@ -19,6 +19,7 @@ from desktop_scope.cli import (
     feature,
     index,
     labels,
+    levers,
     listing,
     sae,
     screenshot,

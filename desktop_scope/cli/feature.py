@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from desktop_scope.cli.common import (
@@ -13,11 +16,14 @@ from desktop_scope.cli.common import (
     known,
     open_workbench,
     place,
+    terminal_job,
     visible,
 )
 from desktop_scope.engine.feature_names import parse_feature
 from desktop_scope.engine.types import SaeInfo
-from desktop_scope.evidence.types import Card
+from desktop_scope.evidence.types import Card, Insight
+from desktop_scope.experiments.answer_types import AnswerTrial, ScoreAnswers
+from desktop_scope.workbench import Workbench
 
 NAME = "feature"
 HELP = "All that is known of one feature."
@@ -27,6 +33,17 @@ _N_SHOWN = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     parser.add_argument("feature", help="LAYER/INDEX, such as 17/3988")
+    parser.add_argument(
+        "--answer-score",
+        action="store_true",
+        help="also: do whole answers move towards its own words when it is pushed in?",
+    )
+    parser.add_argument(
+        "--push", type=float, default=0.4, help="as a share of the stream's usual length"
+    )
+    parser.add_argument(
+        "--image", type=Path, metavar="OUT.png", help="save the card as a picture for slides"
+    )
     add_model_arguments(parser)
 
 
@@ -34,7 +51,35 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Read the card."""
     bench = open_workbench(options)
     card = bench.catalogue.card(parse_feature(bench.engine.infos, options.feature))
-    return _as_json(bench.engine.infos, card)
+    insight = bench.catalogue.discovery.insight(card.feature)
+    result = _as_json(bench.engine.infos, card) | _insight_json(insight)
+    if options.image is not None:
+        from desktop_scope.gui.screenshot import save_card
+
+        save_card(options.image, card, insight)
+        result["image"] = str(options.image)
+    if options.answer_score:
+        result["answer_score"] = _answer_score(bench, AnswerTrial(card.feature, options.push))
+    return result
+
+
+def _insight_json(insight: Insight) -> dict[str, Any]:
+    lever, interest = insight.lever, insight.interest
+    return {
+        "lever": None if lever is None else asdict(lever),
+        "interest": None if interest is None else asdict(interest),
+    }
+
+
+def _answer_score(bench: Workbench, trial: AnswerTrial) -> dict[str, Any]:
+    job, found = terminal_job(), trial
+    while isinstance(found, AnswerTrial):
+        found = bench.handle(ScoreAnswers(found), job)
+    score = asdict(found)
+    for name in ("over_plain", "over_control"):
+        score[name] = getattr(found, name)._asdict()
+    del score["feature"]
+    return score | {"moves": found.moves}
 
 
 def _as_json(infos: Sequence[SaeInfo], card: Card) -> dict[str, Any]:
@@ -84,7 +129,31 @@ def table(result: dict[str, Any]) -> str:
             for n in result["similar"]
         )
     )
+    lines += ["", *_levers(result)]
     return "\n".join(lines)
+
+
+def _levers(result: dict[str, Any]) -> list[str]:
+    """What turning it up does."""
+    lever, score, lines = result["lever"], result.get("answer_score"), []
+    if lever is not None:
+        lines.append(
+            f"next word    pushed in by {lever['push']:g}: what it promotes becomes "
+            f"{math.exp(min(lever['promoted_logratio'], 20)):,.1f} times as likely, more than "
+            f"{lever['below']:.0%} of the {lever['n_known']:,} features measured in its layer"
+        )
+    if score is not None:
+        low, high = (100 * score["over_control"][end] for end in ("low", "high"))
+        lines += [
+            f"whole answer pushed in by {score['push']:g}: {score['pushed']:.1%} of the words are "
+            f"its own, {score['plain']:.1%} without, {score['control']:.1%} with another feature",
+            f"             over that one by {low:.1f} to {high:.1f} of 100 words: "
+            + ("it moves whole answers" if score["moves"] else "no effect to be seen"),
+            "             its own words: " + ", ".join(score["words"][:12]),
+        ]
+    if "image" in result:
+        lines.append(f"Wrote {result['image']}.")
+    return lines
 
 
 def _how_often(result: dict[str, Any]) -> str:

@@ -74,7 +74,8 @@ class Discovery:
     # ---- interest
 
     @cached_property
-    def _words(self) -> Words:
+    def words(self) -> Words:
+        """The model's vocabulary."""
         return Words(self._engine.model.texts, self._engine.model.W_U)
 
     def _interests(self, slot: int, index: np.ndarray) -> Interests | None:
@@ -88,7 +89,7 @@ class Discovery:
         kinds = known.kinds()
         some = Peaks(peaks.tokens[index], peaks.n_top, peaks.counts)
         chosen = tuple(kinds[n] for n in index.tolist())
-        return interests(some, self._words, known.density[index], chosen)
+        return interests(some, self.words, known.density[index], chosen)
 
     def interest(self, slot: int) -> Floats:
         """Of all features of one SAE, [N]; nan where nothing is known. Half a second at first."""

@@ -61,6 +61,7 @@ class Words:
     """
 
     def __init__(self, texts: tuple[str, ...], vectors: torch.Tensor) -> None:
+        self.texts = texts
         self._vectors = vectors
         self._mean = vectors.float().mean(0).cpu()
         numbers: dict[str, int] = {}

@@ -48,7 +48,7 @@ def stop(state: AppState) -> AppState:
         given=(),
         answer=ended(state.answer),
         steered=ended(state.steered),
-        discovery=replace(state.discovery, scoring=None),
+        discovery=replace(state.discovery, scoring=None, trial=None),
         audit=state.audit.halted(),
         gathering=replace(state.gathering, running=None, resting=True, cost=None),
         map=replace(state.map, drawing=False),

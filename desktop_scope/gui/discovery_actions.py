@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from desktop_scope.engine.types import FeatureId
+from desktop_scope.experiments.answer_types import AnswerTrial
 from desktop_scope.gui import actions
 from desktop_scope.gui.state import AppState
 
@@ -19,6 +20,13 @@ def toggle_scoring(state: AppState, slot: int) -> AppState:
     """Score all features of an SAE as levers, or leave it at those that are scored."""
     scoring = None if state.discovery.scoring == slot else slot
     return replace(state, discovery=replace(state.discovery, scoring=scoring, scored=0))
+
+
+def toggle_trial(state: AppState, feature: FeatureId) -> AppState:
+    """See whether whole answers move towards what a feature is about, or leave that."""
+    running = state.discovery.trial
+    trial = None if running and running.feature == feature else AnswerTrial(feature)
+    return replace(state, discovery=replace(state.discovery, trial=trial))
 
 
 def step_index(state: AppState, step: int) -> AppState:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_scope.engine.types import Prompt
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.types import Card, Insight
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 
@@ -86,3 +87,18 @@ def wait_until(store: Store, ready: Callable[[AppState], bool]) -> None:
         raise ScopeError(errors[0].text, errors[0].hint)
     if not ready(store.state):
         raise ScopeError("The window did not get ready in time.", "Try again.")
+
+
+def save_card(out: Path, card: Card, insight: Insight, dark: bool = False) -> None:
+    """Save a feature's card as a picture for slides.
+
+    Raises:
+        ScopeError: It cannot be saved there.
+    """
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from desktop_scope.gui.app import application
+    from desktop_scope.gui.card.image import card_image
+
+    application()
+    if not card_image(card, insight, dark).save(str(out)):
+        raise ScopeError(f"The picture could not be saved as {out}.", "Choose another place.")

@@ -52,6 +52,7 @@ _WORDS = {
     "shift": "Working on a probe",
     "concept": "Looking for a concept",
     "audit-digest": "Ranking the features",
+    "answer-score": "Comparing whole answers",
     "map": "Opening the map",
     "draw": "Drawing the map",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,7 @@ from desktop_scope.evidence.requests import (
     Wander,
 )
 from desktop_scope.evidence.types import Insight, Label, Named, Opened, Ranking, Source
+from desktop_scope.experiments.answer_types import ScoreAnswers
 from desktop_scope.experiments.audit import (
     AttributeRow,
     Cost,
@@ -205,6 +207,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),
     ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),
+    ScoreAnswers: lambda r: replace(r.trial, answers=(*r.trial.answers, ())),
     OpenMap: lambda r: _small_map() if r.drawn else None,
     DrawMap: lambda r: Drawing(min(r.done + 5, 10), 10, None),
     NameHovered: lambda r: Named(r.feature, "0/0", UNNAMED),

@@ -10,6 +10,7 @@ from desktop_scope.engine.requests import Request, ScoreLevers
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.requests import ReadInsight, Wander
 from desktop_scope.evidence.types import Insight
+from desktop_scope.experiments.answer_types import AnswerScore, AnswerTrial, ScoreAnswers
 from desktop_scope.gui import actions
 from desktop_scope.gui.areas.base import Area
 from desktop_scope.gui.state import AppState
@@ -31,6 +32,8 @@ def _wanted(state: AppState) -> Iterator[Request]:
         yield Wander(discovery.turns, discovery.seen)
     if discovery.scoring is not None:
         yield ScoreLevers(discovery.scoring, discovery.scored)
+    if discovery.trial is not None:
+        yield ScoreAnswers(discovery.trial)
 
 
 def _read(state: AppState, insight: Insight) -> AppState:
@@ -63,8 +66,23 @@ def _not_scored(state: AppState) -> AppState:
     return _changed(state, scoring=None)
 
 
+def _answered(state: AppState, found: AnswerTrial | AnswerScore) -> AppState:
+    if isinstance(found, AnswerTrial):
+        return _changed(state, trial=found)
+    return _changed(state, trial=None, answer_score=found)
+
+
+def _not_answered(state: AppState) -> AppState:
+    return _changed(state, trial=None)
+
+
 AREA = Area(
     wanted=_wanted,
-    results={"insight": _read, "wander": _wandered, "levers": _scored},
-    failures={"wander": _not_wandered, "levers": _not_scored},
+    results={
+        "insight": _read,
+        "wander": _wandered,
+        "levers": _scored,
+        "answer-score": _answered,
+    },
+    failures={"wander": _not_wandered, "levers": _not_scored, "answer-score": _not_answered},
 )

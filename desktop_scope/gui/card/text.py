@@ -6,6 +6,7 @@ import math
 
 from desktop_scope.engine.types import Health
 from desktop_scope.evidence.types import Card, Example, Insight, Interest, Label, Lever, Source
+from desktop_scope.experiments.answer_types import AnswerScore
 from desktop_scope.gui.naming import scored, title
 from desktop_scope.gui.widgets.painting import number, percent
 
@@ -96,6 +97,41 @@ def lever_line(lever: Lever) -> str:
         f"promotes {figure} times {how} as the next word; that is more than {percent(lever.below)} "
         f"of {of}."
     )
+
+
+def answer_line(score: AnswerScore) -> str:
+    """What pushing a feature in does to whole answers."""
+    low, high = score.over_control.low, score.over_control.high
+    verdict = (
+        "Whole answers move towards its own words"
+        if score.moves
+        else "Whole answers were not seen to move towards its own words"
+    )
+    return (
+        f"{verdict}: {_per_100(score.pushed)} of 100 words with a push of {score.push:g}, "
+        f"{_per_100(score.plain)} without, {_per_100(score.control)} with another feature pushed "
+        f"as far (difference {_per_100(low)} to {_per_100(high)})."
+    )
+
+
+def answer_details(score: AnswerScore) -> str:
+    """The words that were counted, and one answer of each kind."""
+    lines = [f"Its own words: {', '.join(score.words[:12])}", "", f"“{score.questions[0]}”"]
+    names = ("without", "pushed in", "another feature")
+    lines += [
+        f"{name}: {answers[0][:90]} …" for name, answers in zip(names, score.answers, strict=True)
+    ]
+    lines += [
+        "",
+        "Six plain questions, answered greedily with 40 words or parts of words each. Its own\n"
+        "words stand in two or more of its examples, three times as often as by chance. The\n"
+        "interval (95 %, bootstrap) is over the questions: it moves if both differences exclude 0.",
+    ]
+    return "\n".join(lines)
+
+
+def _per_100(share: float) -> str:
+    return f"{100 * share:.1f}".replace("-", "−")
 
 
 def interest_line(interest: Interest) -> str:

@@ -67,7 +67,8 @@ _ORDERS = (
     (
         RankBy.INTEREST,
         "interest",
-        "How much there may be to see in a feature: many rare words of one meaning",
+        "Worth a look: variety × kinship × rarity × density × kind (it fires on many different,\n"
+        "rather rare words of one meaning, neither nearly never nor nearly everywhere)",
     ),
     (
         RankBy.LEVER,

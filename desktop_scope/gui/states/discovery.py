@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.types import Insight
+from desktop_scope.experiments.answer_types import AnswerScore, AnswerTrial
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class DiscoveryState:
         scoring: The SAE whose features are being scored as levers, if any.
         scored: How many of them are.
         measured: Slices of lever scores that came back so far.
+        trial: Whole answers that are being collected.
+        answer_score: What was made of the last ones.
     """
 
     turns: int = 0
@@ -28,3 +31,5 @@ class DiscoveryState:
     scoring: int | None = None
     scored: int = 0
     measured: int = 0
+    trial: AnswerTrial | None = None
+    answer_score: AnswerScore | None = None
