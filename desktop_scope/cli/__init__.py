@@ -41,6 +41,7 @@ VERBS = (
     labels,
     trace,
     feature,
+    levers,
     search,
     steer,
     sweep,
