@@ -22,7 +22,7 @@ import torch
 from desktop_scope.engine.answers import answer_all
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.interventions import Steering
-from desktop_scope.engine.types import FeatureId, Intervention
+from desktop_scope.engine.types import FeatureId, Intervention, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.catalogue import Catalogue
@@ -31,6 +31,14 @@ from desktop_scope.experiments.effect import built_in_prompts
 from desktop_scope.experiments.statistics import interval
 
 N_TOKENS = 40
+MORE = (
+    "Write a few sentences about anything.",
+    "What happened yesterday?",
+    "Tell me a short story.",
+    "What did you think of it?",
+    "Give me some advice.",
+    "Describe what you see.",
+)
 _FEWEST, _LIFT = 2, 3.0  # examples with a word, and times as many as chance would have it
 _RARE = 3.0  # −log10 of the share of the text of a top token that counts
 _MOST = 40  # words
@@ -49,7 +57,7 @@ def score_answers(
     if not (math.isfinite(trial.push) and trial.push):
         raise ScopeError("That push makes no sense.", "0.2 to 0.4 is visible and fluent.")
     words = _own_words(catalogue, trial.feature)
-    prompts = built_in_prompts(engine)
+    prompts = _questions(engine)
     done = len(trial.answers)
     if done < len(_RUNS):
         job.progress(done, len(_RUNS), "Comparing whole answers")
@@ -77,6 +85,12 @@ def score_answers(
             for answers in trial.answers
         ),
     )
+
+
+def _questions(engine: Engine) -> tuple[Prompt, ...]:
+    """Plain ones: with six alone the intervals would be too wide to say anything."""
+    has_chat = engine.model.info.has_chat
+    return (*built_in_prompts(engine), *(Prompt(text, has_chat) for text in MORE))
 
 
 def _pushed(engine: Engine, catalogue: Catalogue, trial: AnswerTrial) -> tuple[Intervention, ...]:

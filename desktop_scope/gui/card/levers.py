@@ -31,7 +31,7 @@ class LeverBox(QWidget):
         self._measure.clicked.connect(self._toggle)
         self._answers = QPushButton()
         self._answers.setToolTip(
-            "Six plain questions, answered as they are, with this feature pushed in, and with\n"
+            "Twelve plain questions, answered as they are, with this feature pushed in, and with\n"
             "another one pushed in as far: do the answers take up the words of its examples?\n"
             "This finds features that change the manner of whole answers. It takes some seconds."
         )

@@ -123,7 +123,7 @@ def answer_details(score: AnswerScore) -> str:
     ]
     lines += [
         "",
-        "Six plain questions, answered greedily with 40 words or parts of words each. Its own\n"
+        "Twelve plain questions, answered greedily with 40 words or parts of words each. Its own\n"
         "words stand in two or more of its examples, three times as often as by chance. The\n"
         "interval (95 %, bootstrap) is over the questions: it moves if both differences exclude 0.",
     ]
