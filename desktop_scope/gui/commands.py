@@ -21,6 +21,7 @@ from desktop_scope.gui import (
     rack_actions,
     recipe_actions,
     search_actions,
+    why_actions,
 )
 from desktop_scope.gui.choices import DEVICES, DTYPES
 from desktop_scope.gui.state import AppState
@@ -134,6 +135,11 @@ def _reply(window: Window) -> None:
     window.focus_panel("prompt")
 
 
+def _ask_why(window: Window) -> None:
+    window.store.act(why_actions.ask_about, window.store.state.selection.token)
+    window.focus_panel("why")
+
+
 def _begin_anew(window: Window) -> None:
     window.store.act(chat_actions.begin_anew)
     window.focus_panel("prompt")
@@ -191,6 +197,8 @@ COMMANDS: tuple[Command, ...] = (
             lambda window: window.store.cancel(), lambda state: bool(state.jobs)),
     Command("prompt.reply", "&Prompt", "&Reply: go on from the answer", "Ctrl+Shift+Return",
             _reply, chat_actions.can_reply),
+    Command("prompt.why", "&Prompt", "Ask &why, about the chosen token", "Ctrl+Y", _ask_why,
+            lambda state: state.trace is not None),
     Command("prompt.new", "&Prompt", "&New chat", "Ctrl+N", _begin_anew),
     Command("feature.search", "F&eature", "&Search features", "/", _focus("features")),
     *(
@@ -243,6 +251,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.tokens", "&View", "Go to the &tokens", "Ctrl+1", _focus("tokens")),
     Command("view.layers", "&View", "Go to the &layers", "Ctrl+2", _focus("layers")),
     Command("view.steering", "&View", "Go to the &steering rack", "Ctrl+3", _focus("steering")),
+    Command("view.why", "&View", "Go to &why", "", _focus("why")),
     Command("view.audit", "&View", "Go to the a&udit", "", _focus("audit")),
     Command("view.card", "&View", "Go to the feature &card", "Ctrl+4", _focus("card")),
     Command("view.map", "&View", "Go to the &map", "Ctrl+7", _focus("map")),

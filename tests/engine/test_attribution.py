@@ -61,14 +61,14 @@ def whole(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-@pytest.mark.parametrize(("layer", "token"), [(0, 2), (11, 3), (24, 3), (28, 8), (17, 0)])
+@pytest.mark.parametrize(("layer", "token"), [(0, 2), (24, 3), (17, 0)])
 def test_features_error_and_bias_sum_to_what_the_layer_does(engine, plain, she, layer, token):
     total = she.by_features()[layer, token] + she.errors[layer, token] + she.biases[layer, token]
     assert total == pytest.approx(slope(plain, she, layer, token, whole), rel=5e-3, abs=5e-3)
 
 
 def test_each_effect_is_the_slope_along_its_own_direction(engine, plain, she):
-    for cause in she.causes(3):
+    for cause in she.causes(2):
         layer, index = cause.feature
         row = plain_sae(layer).W_dec[index]
         found = slope(plain, she, layer, cause.token, lambda x, row=row: row * x.norm())
