@@ -35,6 +35,7 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
+from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer
 from desktop_scope.evidence.gathering import Gather, LeaveGathering, WeighText
 from desktop_scope.evidence.mapping.types import DrawMap, NameHovered, NameNearby, OpenMap
 from desktop_scope.evidence.marks.requests import (
@@ -184,6 +185,8 @@ class Workbench:
             Gather: lambda request, job: self._gatherer.gather(self.engine, request, job),
             WeighText: lambda request, job: self._gatherer.weigh(self.engine, request, job),
             LeaveGathering: lambda request, job: self._gatherer.leave(self.engine, request, job),
+            AskOpenModel: self._ask,
+            AskServer: self._ask,
             ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
             ReadRecipes: lambda request, job: read_recipes(
                 request, self.catalogue, self.engine.loaded
@@ -319,6 +322,11 @@ class Workbench:
             return marked
 
         return handle
+
+    def _ask(self, request: AskOpenModel | AskServer, job: Job) -> Asked:
+        from desktop_scope.evidence.asking.answering import answer
+
+        return answer(self.catalogue, request, job)
 
     def _judge(self, request: JudgeLabels, job: Job) -> Judged:
         from desktop_scope.evidence.marks.marking import judge_labels

@@ -13,25 +13,39 @@ from desktop_scope.cli.common import (
     add_model_arguments,
     clear_progress,
     columns,
+    feature_json,
     open_workbench,
     terminal_job,
 )
+from desktop_scope.engine.feature_names import parse_feature
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.asking.requests import AskOpenModel, AskServer
+from desktop_scope.evidence.marks.requests import MarkFeatures
+from desktop_scope.evidence.marks.types import Change
 from desktop_scope.evidence.types import PASSING_SCORE
 
 NAME = "labels"
-HELP = "Score the labels on held-out text, import labels, export your own."
+HELP = "Score labels on held-out text, import, export, or ask a language model for them."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    parser.add_argument("action", choices=("score", "import", "export"))
-    parser.add_argument("path", nargs="?", type=Path, help="to import from, or to export to")
+    parser.add_argument("action", choices=("score", "import", "export", "ask"))
+    parser.add_argument(
+        "path", nargs="?", help="a file to import or to export to; ask: a feature, such as 17/3988"
+    )
     parser.add_argument("--layer", type=int, help="score: tell of this layer only")
     parser.add_argument("--again", action="store_true", help="score: do not use what is known")
     parser.add_argument("--sae", help="import: into this one, as `list` names it, such as 17")
     parser.add_argument(
         "--any-model", action="store_true", help="import: although it is for another model"
+    )
+    parser.add_argument("--judge", action="store_true", help="ask: judge the label that is shown")
+    parser.add_argument(
+        "--server",
+        default="",
+        help="ask: an OpenAI-compatible server on this machine, such as http://127.0.0.1:8080, "
+        "instead of the open model",
     )
     add_model_arguments(parser)
 
@@ -39,8 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Do it."""
     if options.action != "score" and options.path is None:
-        raise ScopeError(f"`labels {options.action}` needs a path.", "Name a file.")
-    return {"score": _score, "import": _import, "export": _export}[options.action](options)
+        what = "a feature, such as 17/3988" if options.action == "ask" else "a file"
+        raise ScopeError(f"`labels {options.action}` needs {what}.", "Name one.")
+    return _ACTIONS[options.action](options)
 
 
 def _score(options: argparse.Namespace) -> dict[str, Any]:
@@ -78,7 +93,7 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
     from desktop_scope.evidence.marks.importing import import_labels
 
     bench = open_workbench(options)
-    done = import_labels(bench.catalogue, (options.path,), options.sae, options.any_model)
+    done = import_labels(bench.catalogue, (Path(options.path),), options.sae, options.any_model)
     return {"imported": done.imported, "skipped": done.skipped, "reasons": list(done.reasons)}
 
 
@@ -88,13 +103,36 @@ def _export(options: argparse.Namespace) -> dict[str, Any]:
 
     marks = MarkStore()
     try:
-        return {"exported": export_marks(marks, options.path), "file": str(options.path)}
+        return {"exported": export_marks(marks, Path(options.path)), "file": options.path}
     finally:
         marks.close()
 
 
+def _ask(options: argparse.Namespace) -> dict[str, Any]:
+    """What a model says is kept, as it is in the window."""
+    bench = open_workbench(options)
+    feature = parse_feature(bench.engine.infos, options.path)
+    request: AskOpenModel | AskServer = AskOpenModel(feature, options.judge, 1)
+    if options.server:
+        request = AskServer(feature, options.judge, 1, options.server)
+    asked = bench.handle(request, terminal_job())
+    clear_progress()
+    changes = tuple(Change(n, feature, *mark) for n, mark in enumerate(asked.marks, 1))
+    bench.handle(MarkFeatures(changes), terminal_job())
+    label = bench.catalogue.label(feature)
+    return feature_json(bench.engine.infos, feature, label) | {
+        "said": asked.message,
+        "score": label.score,
+    }
+
+
+_ACTIONS = {"score": _score, "import": _import, "export": _export, "ask": _ask}
+
+
 def table(result: dict[str, Any]) -> str:
     """For people."""
+    if "said" in result:
+        return str(result["said"])
     if "exported" in result:
         return f"Wrote {result['exported']:,} marks to {result['file']}."
     if "imported" in result:

@@ -160,6 +160,11 @@ class Catalogue:
         return Opened(maxima, self._notes, norms)
 
     @property
+    def engine(self) -> Engine:
+        """What runs the SAEs."""
+        return self._engine
+
+    @property
     def infos(self) -> tuple[SaeInfo, ...]:
         """What is to be said of each SAE."""
         return self._engine.infos

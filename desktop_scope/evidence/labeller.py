@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LABELLER_VERSION", "MAX_LENGTH", "Labeller", "labels_of"]
 
 #: Part of the label index's key: raise it when labels come out differently.
-LABELLER_VERSION = 3
+LABELLER_VERSION = 4
 
 
 class Labeller:

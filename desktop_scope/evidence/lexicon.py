@@ -442,13 +442,90 @@ TOPICS: dict[str, str] = {
         "client customer career salary industry corporate workplace colleague staff employment "
         "worker factory labor interview"
     ),
+    "need and necessity": (
+        "need required require necessary necessity essential must requirement needful necessarily "
+        "mandatory crucial vital demand indispensable"
+    ),
+    "beginning and ending": (
+        "begin start commence continue resume end finish stop cease conclude ongoing beginning "
+        "initial initiate launch complete"
+    ),
+    "growth and change": (
+        "increase expand grow growth reduce decrease decline shrink change become transform rise "
+        "widen extend enlarge improve alter modify develop"
+    ),
+    "choosing": "choose choice select selection pick option prefer decide decision appoint elect",
+    "finding and losing": "find lose seek search discover hidden missing hide lookup discovery",
+    "courage and resolve": (
+        "brave courage bold determined determination resolute persevering resilience unwavering "
+        "valiant fearless steadfast dedication commitment committed perseverance"
+    ),
+    "peace and freedom": "peace peaceful free freedom liberty independence independent treaty calm",
+    "luxury and beauty": (
+        "luxury luxurious elegant exquisite lavish upscale sumptuous splendid gorgeous beauty "
+        "stylish ornate"
+    ),
+    "ability and skill": "able ability skill capable talent expertise mastery skilled competence",
+    "sameness and difference": (
+        "same different difference similar various unique identical equal distinct alike diverse "
+        "contrast variety opposite"
+    ),
+    "spending and wasting": "spend waste save squander consume expense budget afford",
+    "silence and sound": "quiet silence silent noise loud sound hear listen whisper echo hush",
+    "breaking and damage": (
+        "break crack shatter damage destroy destruction ruin smash torn harm collapse wreck"
+    ),
+    "sorrow and apology": "sorry apology apologize regret forgive pardon forgiveness remorse",
+    "licences and copyright": (
+        "license licence copyright permission permitted copyrighted redistribute warranty patent "
+        "royalty licensed"
+    ),
+    "files and paths": (
+        "file directory path folder filename disk mount symlink subdirectory archive extension"
+    ),
+    "display and images": (
+        "image video display pixel screen picture photo camera frame render resolution"
+    ),
+    "fame and praise": (
+        "famous known renowned celebrated popular praise acclaimed fame reputation glory honour"
+    ),
+    "directions": "north south east west northern southern eastern western left right upward",
 }
+
+#: Forms that no ending explains, by the word that they are forms of.
+IRREGULAR: dict[str, str] = {
+    form: word
+    for word, forms in {
+        "bear": "bore borne", "become": "became", "begin": "began begun", "bend": "bent",
+        "bind": "bound", "blow": "blew blown", "break": "broke broken", "bring": "brought",
+        "build": "built", "buy": "bought", "catch": "caught", "choose": "chose chosen choice",
+        "deal": "dealt", "draw": "drew drawn", "drink": "drank drunk", "drive": "drove driven",
+        "eat": "ate eaten", "fall": "fell fallen", "feel": "felt", "fight": "fought",
+        "find": "found", "fly": "flew flown", "forget": "forgot forgotten", "get": "got gotten",
+        "forgive": "forgave forgiven", "freeze": "froze frozen", "give": "gave given",
+        "grow": "grew grown", "hear": "heard", "hide": "hid hidden", "hold": "held",
+        "keep": "kept", "know": "knew known", "lead": "led", "leave": "left", "lose": "lost",
+        "make": "made", "mean": "meant", "meet": "met", "pay": "paid", "ride": "rode ridden",
+        "ring": "rang rung", "rise": "rose risen", "say": "said saith", "see": "saw seen",
+        "seek": "sought", "sell": "sold", "send": "sent", "shake": "shook shaken",
+        "sing": "sang sung", "sit": "sat", "slay": "slew slain", "sleep": "slept",
+        "speak": "spoke spoken", "spend": "spent", "stand": "stood", "steal": "stole stolen",
+        "strike": "struck stricken", "swear": "swore sworn", "take": "took taken",
+        "teach": "taught", "tell": "told", "think": "thought", "throw": "threw thrown",
+        "understand": "understood", "wear": "wore worn", "weep": "wept", "win": "won",
+        "write": "wrote written", "man": "men", "woman": "women", "child": "children",
+        "foot": "feet", "tooth": "teeth", "mouse": "mice", "life": "lives", "wife": "wives",
+        "leaf": "leaves", "person": "people", "ox": "oxen",
+    }.items()
+    for form in forms.split()
+}  # fmt: skip
 
 _ENDINGS = re.compile(r"(?:['’]s|s'|ies|es|s|ied|ed|ing|er|ly)$")
 
 
 def stem(word: str) -> str:
     """A crude common form of related words: dog, dogs and dog's give the same."""
+    word = IRREGULAR.get(word, word)
     if len(word) < 4 or word.endswith("ss"):
         return word
     base = _ENDINGS.sub("", word)

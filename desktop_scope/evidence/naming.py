@@ -13,6 +13,8 @@ from desktop_scope.evidence.words import UnitKind
 
 MAX_LENGTH = 60
 
+_LOOSE = 0.35  # of the examples: what is said of them where nothing holds for more
+_HOLDS = 0.6  # of the strong examples: a reading of fewer is taken only where none holds better
 _DENSE = 0.18  # fires on more tokens than this: hardly about one thing
 _ENDING_REQUEST = " ending the user's request"
 SOURCES = {  # what to call a part of the corpus
@@ -77,6 +79,13 @@ ONE_OF = {  # a group's name as the word before or after
     "number words": "a number word",
     "negations": "a negation",
     "quantity words": "a quantity word",
+    "superlatives": "a superlative",
+    "comparisons": "a comparison",
+    "order words": "a word of order",
+    "adverbs of degree": "a word of degree",
+    "saying and asking verbs": "a verb of saying",
+    "thinking verbs": "a verb of thinking",
+    "wanting and needing": "a verb of wanting",
 }
 
 _Groups = Sequence[Sequence[str]]  # groups of every unit
@@ -150,6 +159,12 @@ class Namer:
             self._grammar_group,
             self._piece,
             self._few_words,
+        ):
+            reading = read(feature)
+            if reading is not None:
+                return reading
+        weak: list[_Reading] = []
+        for read in (
             self._topic,
             self._ending,
             self._beginning,
@@ -162,12 +177,16 @@ class Namer:
             self._place,
             self._setting,
             self._mostly,
+            self._loosely,
             self._one_source,
         ):
             reading = read(feature)
-            if reading is not None:
+            if reading is None:
+                continue
+            if reading.top >= _HOLDS:
                 return reading
-        return None
+            weak.append(reading)  # something less particular may hold better
+        return max(weak, key=lambda reading: 2 * reading.top + reading.mid, default=None)
 
     def _format(self, feature: Feature) -> _Reading | None:
         mass = Tally({u: m for u, m in feature.mass.items() if self._kinds[u] == UnitKind.FORMAT})
@@ -215,7 +234,7 @@ class Namer:
         lead, mass = families[0]
         if mass < 0.5 or self._kinds[lead] == UnitKind.NONE:
             return None
-        also = [u for u, m in families[1:4] if m >= 0.05 and m >= 0.1 * mass]
+        also = [u for u, m in families[1:6] if m >= 0.03 and m >= 0.05 * mass]
         text = self._quoted(feature, lead)
         covers = self._family(feature, lead)
         if also and self._kinds[lead] == UnitKind.WORD:
@@ -449,6 +468,20 @@ class Namer:
         reading.top = min(reading.top, 0.5)
         return reading
 
+    def _loosely(self, feature: Feature) -> _Reading | None:
+        """What a third of the peaks, or more, have in common: better than nothing."""
+        found = []
+        for groups, kind in ((self._grammar, "syntax"), (self._topics, "topic")):
+            group = self._group(feature, groups, _LOOSE, lift=4)
+            if group is not None:
+                found.append(self._group_reading(feature, group, groups, kind))
+        for side in ("before", "after"):
+            note = self._neighbour_note(feature, side, _LOOSE)
+            if note is not None:
+                hits = [p for p in feature.peaks if getattr(p, side) in note[1]]
+                found.append(_Reading(f"often {note[0]}", "syntax", *_bands(feature, hits)))
+        return max(found, key=lambda reading: 2 * reading.top + reading.mid, default=None)
+
     def _notes(self, feature: Feature, reading: _Reading) -> list[str]:
         """What else holds for a reading, most telling first."""
         beside = self._beside_note(feature, reading)
@@ -562,9 +595,9 @@ class Namer:
 
     def _various(self, feature: Feature) -> Label:
         names = [
-            self._quoted(feature, u, short=True)
-            for u in self._largest(feature.mass, 4)
-            if self._kinds[u] != UnitKind.NONE
+            self._quoted(feature, unit, short=True)
+            for unit, _ in self._families(feature.mass)[:8]
+            if self._kinds[unit] != UnitKind.NONE
         ]
         text = _join("various: ", names) if names else "various"
         if feature.density > _DENSE:

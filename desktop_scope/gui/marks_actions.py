@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from desktop_scope.engine.types import FeatureId
+from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer
 from desktop_scope.evidence.marks.store import label_value, trial_value
 from desktop_scope.evidence.marks.types import STARS, Change, Kind
 from desktop_scope.evidence.types import Source
@@ -71,6 +72,33 @@ def export_marks(state: AppState, path: Path) -> AppState:
 def judge(state: AppState, on: bool = True) -> AppState:
     """Have all labels judged, or no longer."""
     return replace(state, marks=replace(state.marks, judging=on))
+
+
+def ask(state: AppState, feature: FeatureId, judge: bool, server: str = "") -> AppState:
+    """Ask a language model for a label, or to judge the one that is shown.
+
+    Args:
+        server: Empty for the model that is open.
+    """
+    number = state.marks.asks + 1
+    asking = (
+        AskServer(feature, judge, number, server)
+        if server
+        else AskOpenModel(feature, judge, number)
+    )
+    return replace(state, marks=replace(state.marks, asking=asking, asks=number))
+
+
+def name_server(state: AppState, server: str) -> AppState:
+    """Say where on this machine a model may be asked; nothing is asked yet."""
+    return replace(state, marks=replace(state.marks, server=server.strip()))
+
+
+def keep(state: AppState, asked: Asked) -> AppState:
+    """Keep what a model said."""
+    for kind, key, value in asked.marks:
+        state = _change(state, asked.feature, kind, key, value)
+    return replace(state, marks=replace(state.marks, asking=None))
 
 
 def _change(

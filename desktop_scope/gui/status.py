@@ -45,6 +45,7 @@ _WORDS = {
     "weigh": "Looking through the text",
     "leave": "Keeping what was gathered",
     "gather": "Gathering evidence",
+    "ask": "Asking a model",
     "record": "Making traces of this length fast",
     "wander": "Looking for something interesting",
     "levers": "Measuring levers",

@@ -49,6 +49,7 @@ from desktop_scope.engine.types import (
     Verdict,
 )
 from desktop_scope.engine.worker import Done, Event, silent_job
+from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer
 from desktop_scope.evidence.gathering import (
     Gather,
     GatherCost,
@@ -221,6 +222,8 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     SaveRecipe: lambda r: r.path or Path("own") / r.recipe.name,
     DeleteRecipe: lambda r: None,
     KeepShelf: lambda r: Shelf(),
+    AskOpenModel: lambda r: Asked(r.feature, ()),
+    AskServer: lambda r: Asked(r.feature, ()),
     ImportLabels: lambda r: Marked(0, 1, message="Imported 1."),
     ExportMarks: lambda r: Marked(0, 1, message="Wrote 1."),
     JudgeLabels: lambda r: Judged(r.step, r.step < 3, r.step, 3),

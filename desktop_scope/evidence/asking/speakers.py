@@ -131,7 +131,7 @@ class LocalServer:
             return json.loads(text)
         except (OSError, http.client.HTTPException) as error:
             raise self._trouble(f"cannot be reached: {error}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._trouble("answered something that is not JSON") from error
         finally:
             connection.close()

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from desktop_scope.engine.types import Bools
 from desktop_scope.evidence.court.words import CourtWords, Units
 from desktop_scope.evidence.lexicon import GRAMMAR, TOPICS
 from desktop_scope.evidence.naming import MARKS, ONE_OF, SOURCES
@@ -54,161 +55,19 @@ _MARK_NAMES = re.compile(
     r"\b(" + "|".join(sorted(map(re.escape, _MARKS), key=len, reverse=True)) + r")s?\b"
 )
 _NUMBER_NAMES = re.compile(r"\b(?:numbers?|digits?|years?|numerals?)\b")
-_META = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "or",
-        "and",
-        "in",
-        "on",
-        "to",
-        "for",
-        "with",
-        "by",
-        "at",
-        "from",
-        "as",
-        "is",
-        "are",
-        "be",
-        "was",
-        "were",
-        "not",
-        "also",
-        "other",
-        "others",
-        "its",
-        "it",
-        "that",
-        "this",
-        "these",
-        "those",
-        "right",
-        "word",
-        "words",
-        "phrase",
-        "phrases",
-        "text",
-        "texts",
-        "token",
-        "tokens",
-        "piece",
-        "pieces",
-        "name",
-        "names",
-        "first",
-        "second",
-        "last",
-        "start",
-        "starting",
-        "end",
-        "ending",
-        "about",
-        "various",
-        "dense",
-        "unclear",
-        "mixed",
-        "weak",
-        "weakly",
-        "strong",
-        "strongest",
-        "when",
-        "where",
-        "which",
-        "what",
-        "whose",
-        "after",
-        "before",
-        "between",
-        "inside",
-        "near",
-        "early",
-        "late",
-        "forms",
-        "form",
-        "kind",
-        "kinds",
-        "sort",
-        "sorts",
-        "often",
-        "mostly",
-        "usually",
-        "very",
-        "broad",
-        "use",
-        "used",
-        "such",
-        "like",
-        "especially",
-        "including",
-        "e",
-        "g",
-        "etc",
-        "any",
-        "all",
-        "each",
-        "every",
-        "one",
-        "two",
-        "three",
-        "half",
-        "their",
-        "opening",
-        "closing",
-        "sentence",
-        "sentences",
-        "verb",
-        "verbs",
-        "noun",
-        "nouns",
-        "adjective",
-        "adjectives",
-        "adverb",
-        "adverbs",
-        "subject",
-        "object",
-        "clause",
-        "clauses",
-        "preposition",
-        "pronoun",
-        "article",
-        "determiner",
-        "letter",
-        "letters",
-        "only",
-        "then",
-        "into",
-        "over",
-        "under",
-        "up",
-        "down",
-        "out",
-        "off",
-        "than",
-        "so",
-        "but",
-        "if",
-        "no",
-        "more",
-        "most",
-        "some",
-        "new",
-        "line",
-        "lines",
-        "describing",
-        "description",
-        "related",
-        "things",
-        "thing",
-        "something",
-        "someone",
-        "general",
-        "common",
-    ]
-)
+_SAY_LITTLE = """
+a an the of or and in on to for with by at from as is are be was were not also other others its
+it that this these those right word words phrase phrases text texts token tokens piece pieces
+name names first second last start starting end ending about various dense unclear mixed weak
+weakly strong strongest when where which what whose after before between inside near early late
+forms form kind kinds sort sorts often mostly usually very broad use used such like especially
+including e g etc any all each every one two three half their opening closing sentence sentences
+verb verbs noun nouns adjective adjectives adverb adverbs subject object clause clauses
+preposition pronoun article determiner letter letters only then into over under up down out off
+than so but if no more most some new line lines describing description related things thing
+something someone general common
+"""
+_META = frozenset(_SAY_LITTLE.split())
 _SENTENCE_ENDS = (".", "?", "!", "newline", "blank line")
 
 
@@ -281,7 +140,7 @@ class Claims:
 
     # ---- trying
 
-    def holds(self, claim: Claim, places: NDArray[np.integer]) -> NDArray[np.bool_]:
+    def holds(self, claim: Claim, places: NDArray[np.integer]) -> Bools:
         """Whether a claim is true at places, [n]."""
         text = self.text
         unit = text.unit[places]
@@ -306,10 +165,11 @@ class Claims:
             true &= getattr(self, f"_is_{claim.place}")[places]
         return true
 
-    def _among(self, units: NDArray[np.integer], wanted: Units) -> NDArray[np.bool_]:
+    def _among(self, units: NDArray[np.integer], wanted: Units) -> Bools:
         is_wanted = np.zeros(len(self.text.names), bool)
         is_wanted[np.fromiter(wanted, np.int64, len(wanted))] = True
-        return is_wanted[units]
+        among: Bools = is_wanted[units]
+        return among
 
     # ---- reading
 
@@ -368,7 +228,7 @@ class Claims:
         for said, side in (("starting a sentence", "before"), ("ending a sentence", "after")):
             if said in text:
                 ends = self.text.words(_SENTENCE_ENDS) | self.text.of_kind(UnitKind.FORMAT)
-                return replace(claim, **{side: ends}), text.replace(f"word {said}", " ").replace(
+                return _beside(claim, side, ends), text.replace(f"word {said}", " ").replace(
                     said, " "
                 )
         phrase = _PHRASE.search(text)
@@ -380,7 +240,7 @@ class Claims:
             units = self._what(found["what"])
             if units:
                 side = "before" if found["side"] == "after" else "after"
-                claim = replace(claim, **{side: units})
+                claim = _beside(claim, side, units)
                 text = text[: found.start()] + " " + text[found.end() :]
         return claim, text
 
@@ -444,62 +304,78 @@ class Claims:
     # ---- places
 
     @cached_property
-    def _is_first_digit(self) -> NDArray[np.bool_]:
-        return self.text.place == 0
+    def _is_first_digit(self) -> Bools:
+        places: Bools = self.text.place == 0
+        return places
 
     @cached_property
-    def _is_second_digit(self) -> NDArray[np.bool_]:
-        return self.text.place == 1
+    def _is_second_digit(self) -> Bools:
+        places: Bools = self.text.place == 1
+        return places
 
     @cached_property
-    def _is_later_digit(self) -> NDArray[np.bool_]:
-        return self.text.place >= 2
+    def _is_later_digit(self) -> Bools:
+        places: Bools = self.text.place >= 2
+        return places
 
     @cached_property
-    def _is_early(self) -> NDArray[np.bool_]:
-        return self.text.turn <= 8
+    def _is_early(self) -> Bools:
+        places: Bools = self.text.turn <= 8
+        return places
 
     @cached_property
-    def _is_first(self) -> NDArray[np.bool_]:
+    def _is_first(self) -> Bools:
         start = self.text.index.get("<|endoftext|>", -1)
-        return (self.text.before == start) | (np.arange(len(self.text.unit)) % self.text.width <= 1)
+        places: Bools = (self.text.before == start) | (
+            np.arange(len(self.text.unit)) % self.text.width <= 1
+        )
+        return places
 
     @cached_property
-    def _is_capital(self) -> NDArray[np.bool_]:
+    def _is_capital(self) -> Bools:
         written = np.array([text[:1].isupper() for text in self.text.surfaces])
-        return written[self.text.surface]
+        places: Bools = written[self.text.surface]
+        return places
 
     @cached_property
-    def _is_capitals(self) -> NDArray[np.bool_]:
+    def _is_capitals(self) -> Bools:
         written = np.array([text.isupper() for text in self.text.surfaces])
-        return written[self.text.surface]
+        places: Bools = written[self.text.surface]
+        return places
 
     @cached_property
-    def _is_request(self) -> NDArray[np.bool_]:
+    def _is_request(self) -> Bools:
         index = self.text.index
         opened = np.cumsum(self.text.unit == index.get("newline after 'user'", -1))
         closed = np.cumsum(self.text.unit == index.get("'<|im_end|>' closing the user turn", -1))
-        inside: NDArray[np.bool_] = opened > closed
-        return inside
+        inside: Bools = opened > closed
+        places: Bools = inside
+        return places
 
     @cached_property
-    def _is_request_start(self) -> NDArray[np.bool_]:
-        return self.text.before == self.text.index.get("newline after 'user'", -1)
+    def _is_request_start(self) -> Bools:
+        places: Bools = self.text.before == self.text.index.get("newline after 'user'", -1)
+        return places
 
     @cached_property
-    def _is_request_end(self) -> NDArray[np.bool_]:
-        return self.text.after == self.text.index.get("'<|im_end|>' closing the user turn", -1)
+    def _is_request_end(self) -> Bools:
+        places: Bools = self.text.after == self.text.index.get(
+            "'<|im_end|>' closing the user turn", -1
+        )
+        return places
 
     @cached_property
-    def _is_reply_start(self) -> NDArray[np.bool_]:
+    def _is_reply_start(self) -> Bools:
         name = "newline after 'assistant', just before the reply"
-        return self.text.before == self.text.index.get(name, -1)
+        places: Bools = self.text.before == self.text.index.get(name, -1)
+        return places
 
     @lru_cache(maxsize=64)  # noqa: B019
-    def _is_from(self, said: str) -> NDArray[np.bool_]:
+    def _is_from(self, said: str) -> Bools:
         """Which places are from a part of the corpus, as labels call it."""
         numbers = [n for n, name in enumerate(self.text.sources) if SOURCES.get(name) == said]
-        return np.isin(self.text.source, numbers)
+        places: Bools = np.isin(self.text.source, numbers)
+        return places
 
 
 _PLACES = (
@@ -515,6 +391,10 @@ _PLACES = (
     (r"(word )?opening the reply", "reply_start"),
     (r"in the user's request", "request"),
 )
+
+
+def _beside(claim: Claim, side: str, units: Units) -> Claim:
+    return replace(claim, before=units) if side == "before" else replace(claim, after=units)
 
 
 def _tag(kind: str, name: str) -> bool:

@@ -19,13 +19,13 @@ class Court:
     """Judges labels of the features of some SAEs.
 
     Args:
-        text: In which the dockets' places lie.
+        words: The text in which the dockets' places lie.
         dockets: By slot.
     """
 
-    def __init__(self, text: CourtWords, dockets: dict[int, Docket]) -> None:
-        self.text, self.dockets = text, dockets
-        self._claims = Claims(text)
+    def __init__(self, words: CourtWords, dockets: dict[int, Docket]) -> None:
+        self.words, self.dockets = words, dockets
+        self._claims = Claims(words)
 
     def judge(self, slot: int, index: int, label: str) -> Verdict | None:
         """How well a label's words tell where the feature fires.
@@ -58,4 +58,5 @@ class Court:
 
 
 def _there(places: NDArray[np.int32]) -> NDArray[np.int32]:
-    return places[places != NOWHERE]
+    there: NDArray[np.int32] = places[places != NOWHERE]
+    return there

@@ -105,7 +105,8 @@ def make_docket(
         place, value = peaks.place[own], peaks.value[own]
         seen = known.get(feature)
         if seen is not None:
-            place, value = (part[~np.isin(stretch[own], seen)] for part in (place, value))
+            fresh = ~np.isin(stretch[own], seen)
+            place, value = place[fresh], value[fresh]
             taken[seen] = True
         place = place[np.argsort(value, kind="stable")]
         if len(place) > N_FOR:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -158,7 +159,7 @@ class Gathering:
     def _gather_peaks(self) -> None:
         files = [load_file(path) for path in sorted(self._folder.glob("rows-*.safetensors"))]
 
-        def joined(name: str) -> NDArray[np.generic]:
+        def joined(name: str) -> Any:
             return np.concatenate([file[name] for file in files])
 
         self._counted = np.zeros(self._text.tokens.size, bool)

@@ -15,8 +15,9 @@ from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.building.checkpoint import save_arrays
 from desktop_scope.evidence.court.court import COURT_VERSION, Court
+from desktop_scope.evidence.court.docket import Docket
 from desktop_scope.evidence.court.gathering import Gathering
-from desktop_scope.evidence.court.texts import CourtText
+from desktop_scope.evidence.court.texts import N_ROWS, CourtText
 from desktop_scope.evidence.court.verdicts import COUNTS, Verdicts
 from desktop_scope.evidence.court.words import CourtWords
 from desktop_scope.evidence.marks.overlay import MarkedEvidence
@@ -84,10 +85,7 @@ class PackCourt:
         if not self._is_gathered:
             self._gathering.step(job)
         elif self._court is None:
-            text = self._text
-            words = CourtWords(text.tokens, self._engine.model.texts, text.source, text.sources)
-            dockets = self._gathering.dockets()
-            self._court = Court(words, dict(zip(self._slots, dockets, strict=True)))
+            self._opened()
         elif not self._all_judged:
             self._judge_layer(len(self._made), job)
         else:
@@ -106,8 +104,23 @@ class PackCourt:
             one.judged = None
 
     @property
-    def court(self) -> Court | None:
-        """The court itself, once it is open."""
+    def slots(self) -> tuple[int, ...]:
+        """The SAEs whose labels it judges."""
+        return self._slots
+
+    def case(self, slot: int) -> tuple[CourtWords, Docket] | None:
+        """The text and the docket of one SAE; None before they were gathered."""
+        if not self._is_gathered:
+            return None
+        court = self._opened()
+        return court.words, court.dockets[slot]
+
+    def _opened(self) -> Court:
+        if self._court is None:
+            text = self._text
+            words = CourtWords(text.tokens, self._engine.model.texts, text.source, text.sources)
+            dockets = self._gathering.dockets()
+            self._court = Court(words, dict(zip(self._slots, dockets, strict=True)))
         return self._court
 
     @property
@@ -157,7 +170,7 @@ class PackCourt:
     @cached_property
     def _folder(self) -> Path:
         keys = "".join(one.key for one in self._evidence)
-        about = (COURT_VERSION, keys, self._store.corpus.tokens.shape)
+        about = (COURT_VERSION, N_ROWS, keys, self._store.corpus.tokens.shape)
         return paths.cache_dir() / "court" / hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
     @cached_property

@@ -39,7 +39,7 @@ class CourtText:
     @property
     def width(self) -> int:
         """Tokens of a row, padding included."""
-        return self.tokens.shape[1]
+        return int(self.tokens.shape[1])
 
     @classmethod
     def of_pack(cls, store: EvidenceStore, n_rows: int = N_ROWS) -> CourtText:

@@ -39,7 +39,7 @@ class CourtWords:
         self,
         rows: NDArray[np.integer],
         texts: tuple[str, ...],
-        source: NDArray[np.uint8] | None = None,
+        source: NDArray[np.integer] | None = None,
         sources: tuple[str, ...] = (),
     ) -> None:
         # Few distinct tokens occur; numbered anew they fit however large the vocabulary is.

@@ -123,12 +123,18 @@ class MarkedEvidence:
         if self._labelled[index]:
             tried = self.tried.get(index, ("", None))
             verdict = tried[1] if tried[0] == text else None
-        for about, value in marks.of(key, index, Kind.VERDICT):
-            judge, _, label = about.partition("\n")
-            if label == text:
-                verdict = Verdict(judge, *json.loads(value))
+        verdict = next(iter(self._by_models(index, text)), verdict)
         trials = [read_trial(*row) for row in marks.of(key, index, Kind.TRIAL)]
         return verdict and verdict.with_trials(trials)
+
+    def _by_models(self, index: int, text: str) -> list[Verdict]:
+        """What models made of a label, detection before fuzzing."""
+        found = []
+        for about, value in self._marks.of(self.key, index, Kind.VERDICT):
+            judge, _, label = about.partition("\n")
+            if label == text:
+                found.append(Verdict(judge, *json.loads(value)))
+        return sorted(found, key=lambda verdict: verdict.judge)
 
     def untried(self) -> list[int]:
         """Features whose labels of the person's no court has tried yet."""
@@ -148,6 +154,7 @@ class MarkedEvidence:
             lists=tuple(name for name in lists if name != STARS),
             labels=(*marks.labels(key, index), self._base.label(index)),
             verdict=self.verdict(index),
+            by_models=tuple(self._by_models(index, self._unscored(index).text)),
             trials=tuple(read_trial(*row) for row in marks.of(key, index, Kind.TRIAL)),
         )
 

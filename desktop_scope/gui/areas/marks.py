@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from desktop_scope.engine.requests import Request
+from desktop_scope.evidence.asking.requests import Asked
 from desktop_scope.evidence.marks.requests import (
     ExportMarks,
     ImportLabels,
@@ -13,6 +14,7 @@ from desktop_scope.evidence.marks.requests import (
     MarkFeatures,
 )
 from desktop_scope.evidence.marks.types import Judged, Marked
+from desktop_scope.gui import marks_actions
 from desktop_scope.gui.actions import say
 from desktop_scope.gui.areas.base import Area
 from desktop_scope.gui.state import AppState, Message
@@ -31,6 +33,8 @@ def _wanted(state: AppState) -> Iterator[Request]:
         yield ExportMarks(marks.exporting, marks.files)
     if marks.judging or marks.waiting:
         yield JudgeLabels(marks.judging, marks.steps)
+    if marks.asking is not None:
+        yield marks.asking
 
 
 def _judged(state: AppState, judged: Judged) -> AppState:
@@ -51,6 +55,14 @@ def _not_judged(state: AppState) -> AppState:
 def _done_with_files(state: AppState, marked: Marked) -> AppState:
     state = _no_files(_marked(state, marked))
     return say(state, Message(marked.message, is_error=False))
+
+
+def _asked(state: AppState, asked: Asked) -> AppState:
+    return say(marks_actions.keep(state, asked), Message(asked.message, is_error=False))
+
+
+def _not_asked(state: AppState) -> AppState:
+    return replace(state, marks=replace(state.marks, asking=None))
 
 
 def _no_files(state: AppState) -> AppState:
@@ -84,6 +96,7 @@ AREA = Area(
         "import": _done_with_files,
         "export": _done_with_files,
         "judge": _judged,
+        "ask": _asked,
     },
-    failures={"import": _no_files, "export": _no_files, "judge": _not_judged},
+    failures={"import": _no_files, "export": _no_files, "judge": _not_judged, "ask": _not_asked},
 )

@@ -20,8 +20,9 @@ from desktop_scope.evidence.marks.types import STARS
 from desktop_scope.evidence.types import Card, Source
 from desktop_scope.gui import marks_actions
 from desktop_scope.gui.card import text as card_text
+from desktop_scope.gui.card.asking import AskMenu
 from desktop_scope.gui.card.trials import Trials
-from desktop_scope.gui.card.verdict_text import about_score, about_verdict
+from desktop_scope.gui.card.verdict_text import about_models, about_score, about_verdict
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
@@ -42,6 +43,7 @@ class LabelBox(QWidget):
         self._act = act
         self._card: Card | None = None
         self._lists: tuple[str, ...] = ()
+        self._server = ""
         self.trials = Trials(act)
         self._source = muted(QLabel(wordWrap=True))
         self._score = QLabel(wordWrap=True)
@@ -59,6 +61,8 @@ class LabelBox(QWidget):
             "Label", "Call it otherwise: your label comes before all others", checkable=True
         )
         self._rename.clicked.connect(self._show_lines)
+        self._ask = tool_button("Ask a model", "Have a language model write or judge the label")
+        self._ask.clicked.connect(self._choose_model)
         self._note = tool_button("Note", "Write down what you know of it", checkable=True)
         self._note.clicked.connect(self._show_lines)
         self._undo = tool_button("Undo", "")
@@ -72,7 +76,7 @@ class LabelBox(QWidget):
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for button in (self._star, self._add, self._rename, self._note):
+        for button in (self._star, self._add, self._rename, self._note, self._ask):
             buttons.addWidget(button)
         buttons.addStretch(1)
         buttons.addWidget(self._undo)
@@ -93,13 +97,15 @@ class LabelBox(QWidget):
         """Draw what is known of the card's label and what this user added."""
         another = self._card is None or self._card.feature != card.feature
         self._card, self._lists = card, state.marks.lists
+        self._server = state.marks.server
         if another:
             for button in (self._rename, self._note):
                 button.setChecked(False)
         said = card_text.source(card.label)
         self._source.setText(said[:1].upper() + said[1:])
         verdict = card.marks.verdict
-        self._score.setText(about_score(card.label, verdict))
+        models = about_models(card.marks.by_models)
+        self._score.setText("\n".join(filter(None, (about_score(card.label, verdict), models))))
         self._score.setToolTip(about_verdict(verdict))
         self._score.setVisible(card.label.source is not Source.NONE)
         going = state.marks.judging or state.marks.waiting
@@ -163,6 +169,13 @@ class LabelBox(QWidget):
     @Slot()
     def _undone(self) -> None:
         self._act(marks_actions.undo)
+
+    @Slot()
+    def _choose_model(self) -> None:
+        """A menu: whom to ask for what."""
+        if self._card is not None:
+            menu = AskMenu(self, self._act, self._card.feature, self._server)
+            menu.popup(self._ask.mapToGlobal(self._ask.rect().bottomLeft()))
 
     @Slot()
     def _choose_lists(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from desktop_scope.evidence.types import Label, Source, Verdict
 
 _UNSCORED = "Not scored: whether it tells where the feature fires was not tried, or cannot be."
@@ -21,6 +23,11 @@ def about_score(label: Label, verdict: Verdict | None) -> str:
         f"{poor} held-out text it finds {verdict.caught} of {verdict.fires} places where the "
         f"feature fires, with {alarms} false alarms at {silent} where it does not."
     )
+
+
+def about_models(verdicts: Sequence[Verdict]) -> str:
+    """What language models made of a label."""
+    return ", ".join(f"{verdict.judge} {verdict.score:.2f}" for verdict in verdicts)
 
 
 def about_verdict(verdict: Verdict | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_scope.evidence.asking.requests import AskOpenModel, AskServer
 from desktop_scope.evidence.marks.types import Change
 
 
@@ -24,6 +25,9 @@ class MarksState:
         judging: The user wants all labels judged.
         waiting: There are labels to be judged that need but a moment.
         steps: Of judging, done.
+        asking: What a language model is to be asked.
+        asks: How often one was.
+        server: On this machine, which the user named; empty for none.
     """
 
     changes: tuple[Change, ...] = ()
@@ -37,3 +41,6 @@ class MarksState:
     judging: bool = False
     waiting: bool = False
     steps: int = 0
+    asking: AskOpenModel | AskServer | None = None
+    asks: int = 0
+    server: str = ""
