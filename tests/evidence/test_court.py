@@ -27,6 +27,9 @@ _VOCABULARY = (
 )
 
 
+_ANY = np.full(1, np.nan)  # a maximum that is not known
+
+
 @pytest.fixture(scope="module")
 def text() -> CourtWords:
     rng = np.random.default_rng(0)
@@ -104,7 +107,7 @@ def planted(text: CourtWords, places: np.ndarray) -> Docket:
     place = np.concatenate([places, other]).astype(np.int32)
     peaks = strongest(feature, place, np.ones(len(place), np.float32))
     assert counted.shape == (n,)
-    return make_docket(peaks, counted, np.array([[1], [0]], np.int32))
+    return make_docket(peaks, counted, np.array([[1], [0]], np.int32), np.full(2, np.nan))
 
 
 def test_a_good_label_passes_and_a_wrong_one_fails(text):
@@ -142,9 +145,21 @@ def test_stretches_that_the_labeller_has_seen_are_left_out():
     place = np.sort(rng.permutation(3200)[:400]).astype(np.int32)
     peaks = strongest(np.zeros(400, np.int32), place, rng.random(400).astype(np.float32))
     seen = np.arange(0, 50)
-    docket = make_docket(peaks, np.ones(3200, bool), np.zeros((1, 0), np.int32), {0: seen})
+    docket = make_docket(peaks, np.ones(3200, bool), np.zeros((1, 0), np.int32), _ANY, {0: seen})
     for places in (docket.fires[0], docket.silent[0]):
         assert not np.isin(places[places != NOWHERE] // STRETCH, seen).any()
+
+
+def test_weak_firing_counts_neither_for_nor_against():
+    place = np.arange(0, 3200, 64, dtype=np.int32)
+    value = np.where(np.arange(50) % 2, 1.0, 10.0).astype(np.float32)
+    peaks = strongest(np.zeros(50, np.int32), place, value)
+    docket = make_docket(
+        peaks, np.ones(3200, bool), np.zeros((1, 0), np.int32), np.full(1, 10.0, np.float32)
+    )
+    fires, silent = docket.fires[0], docket.silent[0]
+    assert set((fires[fires != NOWHERE] // 64) % 2) == {0}
+    assert not np.isin(silent[silent != NOWHERE] // STRETCH, place // STRETCH).any()
 
 
 def test_the_strongest_of_each_stretch_is_kept():

@@ -136,6 +136,8 @@ class Claims:
             near, here = near | frozenset(here), set()
         elif topical:
             near = near | frozenset(here)
+        elif not claim and not _PIECE.search(main):
+            near = near | (frozenset(here) & self.text.telling)
         return replace(claim, here=frozenset(here), near=near)
 
     # ---- trying

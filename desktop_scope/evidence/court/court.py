@@ -12,7 +12,7 @@ from desktop_scope.evidence.court.words import CourtWords
 from desktop_scope.evidence.types import Verdict
 
 #: Part of the key of what is kept: raise it when labels come to be judged differently.
-COURT_VERSION = 1
+COURT_VERSION = 2
 
 
 class Court:

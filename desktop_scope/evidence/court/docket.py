@@ -1,9 +1,10 @@
 """On what labels are judged: places in held-out text where each feature fires, and where not.
 
-The text is cut into stretches of 32 tokens. A feature's *witnesses for* it are the strongest
-tokens of stretches in which it fires, spread evenly over its range of strengths (Delphi takes ten
-quantiles, which comes to the same). *Against* it are tokens of stretches in which it is silent:
-half of them where a near neighbour fires (hard), half of them anywhere.
+The text is cut into stretches of 32 tokens. *For* a label speak the strongest tokens of stretches
+in which its feature fires, spread evenly over its range of strengths (Delphi takes ten quantiles,
+which comes to the same) from a fifth of its maximum on: what is weaker is mostly noise, and counts
+neither for nor against. *Against* it are tokens of stretches in which the feature is silent: half
+of them where a near neighbour fires (hard), half of them anywhere.
 
 Shapes: N features of one SAE, P places in the court's text.
 """
@@ -22,6 +23,7 @@ from desktop_scope.engine.types import Floats
 STRETCH = 32  # tokens
 N_FOR = 20
 N_AGAINST = 20  # the first half of them hard
+LEAST = 0.2  # of a feature's maximum
 NOWHERE = -1
 N_NEIGHBOURS = 8
 
@@ -78,6 +80,7 @@ def make_docket(
     peaks: Peaks,
     counted: NDArray[np.bool_],
     neighbours: Places,
+    maximum: Floats,
     known: Mapping[int, NDArray[np.int64]] = MappingProxyType({}),
     seed: int = 0,
 ) -> Docket:
@@ -87,11 +90,12 @@ def make_docket(
         peaks: Of all the text.
         counted: Which places count: not the first tokens, not outliers, not padding, [P].
         neighbours: The nearest features of each, [N, K].
+        maximum: Of each feature; where it is nan, every activation counts, [N].
         known: By feature, stretches that its labeller has seen; they are left out.
     """
     n_features = len(neighbours)
     starts = np.searchsorted(peaks.feature, np.arange(n_features + 1))
-    stretch = peaks.stretch()
+    stretch, least = peaks.stretch(), LEAST * np.nan_to_num(maximum)
     rng = np.random.default_rng(seed)
     pool = rng.permutation(np.flatnonzero(counted).astype(np.int32))
     begin = rng.integers(max(len(pool) - _POOL, 1), size=n_features)
@@ -103,12 +107,12 @@ def make_docket(
         own = slice(starts[feature], starts[feature + 1])
         taken[stretch[own]] = True
         place, value = peaks.place[own], peaks.value[own]
+        strong = value >= least[feature]
         seen = known.get(feature)
         if seen is not None:
-            fresh = ~np.isin(stretch[own], seen)
-            place, value = place[fresh], value[fresh]
+            strong &= ~np.isin(stretch[own], seen)
             taken[seen] = True
-        place = place[np.argsort(value, kind="stable")]
+        place = place[strong][np.argsort(value[strong], kind="stable")]
         if len(place) > N_FOR:
             place = place[np.linspace(0, len(place) - 1, N_FOR).round().astype(int)]
         fires[feature, : len(place)] = place

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 from desktop_scope.engine import trace as tracing
 from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.types import Floats
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.building.checkpoint import save_arrays
@@ -43,14 +44,21 @@ class Gathering:
     Args:
         slots: The SAEs whose features get dockets.
         folder: Where it is kept.
+        maxima: The strongest activation of every feature, by SAE; nan if unknown.
         known: From an SAE's place among ``slots`` to the stretches that its labels were made from.
     """
 
     def __init__(
-        self, engine: Engine, slots: Sequence[int], text: CourtText, folder: Path, known: Known
+        self,
+        engine: Engine,
+        slots: Sequence[int],
+        text: CourtText,
+        folder: Path,
+        maxima: Sequence[Floats],
+        known: Known,
     ) -> None:
         self._engine, self._slots, self._text = engine, tuple(slots), text
-        self._folder, self._known = folder, known
+        self._folder, self._maxima, self._known = folder, maxima, known
         self._fresh: list[dict[str, NDArray[np.generic]]] = []
         self._peaks: list[Peaks] | None = None
         self._counted: NDArray[np.bool_] | None = None
@@ -150,6 +158,7 @@ class Gathering:
             self._peaks[n],
             self._counted,
             _neighbours(sae.weights.W_dec, sae.d_sae),
+            self._maxima[n],
             self._known(n),
             seed=n,
         )

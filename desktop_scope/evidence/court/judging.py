@@ -190,7 +190,8 @@ class PackCourt:
         def known(n: int) -> dict[int, np.ndarray]:
             return self._text.known(self._store, n)
 
-        return Gathering(self._engine, self._slots, self._text, self._folder, known)
+        maxima = [one.max_active for one in self._evidence]
+        return Gathering(self._engine, self._slots, self._text, self._folder, maxima, known)
 
 
 def _read(path: Path, labels: str, n_features: int) -> list[Verdicts] | None:

@@ -14,6 +14,7 @@ from desktop_scope.evidence.store import PADDING, WINDOW, WINDOW_LEFT, Corpus
 from desktop_scope.evidence.words import CorpusWords, UnitKind
 
 Units = frozenset[int]
+_COMMON = 0.0008  # of the text
 _SAID_ON_BOTH_SIDES = WINDOW - WINDOW_LEFT
 
 
@@ -74,6 +75,17 @@ class CourtWords:
         at = np.clip(places[:, None] + offsets, 0, len(self.unit) - 1)
         inside = (column >= 0) & (column < self.width)
         return np.where(inside, self.unit[at], 0).astype(np.int32)
+
+    @cached_property
+    def telling(self) -> Units:
+        """Words that are rare enough to say what a text is about."""
+        count = np.bincount(self.unit, minlength=len(self.names))
+        rare = count < _COMMON * count[1:].sum()
+        return frozenset(
+            unit
+            for unit, name in self._all_words
+            if rare[unit] and len(name) > 2 and name not in self._grammar
+        )
 
     # ---- from words to units
 

@@ -18,10 +18,11 @@ def about_score(label: Label, verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     alarms, silent = verdict.alarms + verdict.hard_alarms, verdict.silent + verdict.hard
+    sorts = "false alarm" if alarms == 1 else "false alarms"
     poor = "Hardly better than chance (0.5): on" if label.doubtful else "On"
     return (
         f"{poor} held-out text it finds {verdict.caught} of {verdict.fires} places where the "
-        f"feature fires, with {alarms} false alarms at {silent} where it does not."
+        f"feature fires, with {alarms} {sorts} at {silent} where it does not."
     )
 
 
@@ -41,7 +42,9 @@ def about_verdict(verdict: Verdict | None) -> str:
         else f"Judged by {verdict.judge}."
     )
     return (
-        "Balanced accuracy: the mean of the share of firing places found and the share of silent\n"
-        f"places left alone. {verdict.hard_alarms} of {verdict.hard} false alarms were at places\n"
-        f"where a similar feature fires, {verdict.alarms} of {verdict.silent} elsewhere.\n{how}"
+        "Tried in text that neither the feature nor its label has seen, where the feature fires\n"
+        "with a fifth of its maximum or more, and where it is silent. Balanced accuracy: the mean\n"
+        "of the share of firing places found and the share of silent places left alone.\n"
+        f"False alarms: at {verdict.hard_alarms} of {verdict.hard} places where a similar feature "
+        f"fires, at {verdict.alarms} of {verdict.silent} elsewhere.\n{how}"
     )
