@@ -66,7 +66,8 @@ class PackCourt:
         """Whether there is work that was asked for, or that takes but a moment."""
         if not self._all_judged:
             return self.asked
-        return any(one.untried() for one in self._evidence) and (self.asked or self._is_gathered)
+        could = self.asked or self._is_gathered
+        return could and any(one.untried() for one in self._evidence)
 
     @property
     def progress(self) -> tuple[int, int]:

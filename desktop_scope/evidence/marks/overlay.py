@@ -40,12 +40,13 @@ class MarkedEvidence:
         """The marks or the verdicts have changed."""
         n, key = len(self.density), self.key
         self._labelled = self._marks.features(key, n, Kind.LABEL)
-        self._special = self._marks.features(key, n, Kind.TRIAL) | self._labelled
-        self._special |= self._marks.features(key, n, Kind.VERDICT)
+        heard = self._marks.features(key, n, Kind.TRIAL)
+        heard |= self._marks.features(key, n, Kind.VERDICT)
+        self._special = self._labelled | heard
         self._starred = self.listed(STARS)
         scores = self._base.scores if self.judged is None else self.judged.scores
-        self._scores = scores.copy()
-        for index in np.flatnonzero(self._special).tolist():
+        self._scores = np.where(self._labelled, np.float32(np.nan), scores)
+        for index in {*np.flatnonzero(heard).tolist(), *self.tried}:
             verdict = self.verdict(index)
             self._scores[index] = np.nan if verdict is None else verdict.score
 
