@@ -7,9 +7,12 @@ import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.sae import Sae
@@ -26,7 +29,7 @@ from desktop_scope.evidence.gathering import Standing, minutes
 from desktop_scope.evidence.together import FILE as TOGETHER
 
 _VERSION = 2  # of what is gathered, and in which order
-_ROWS_PER_BLOCK = 32
+ROWS_PER_BLOCK = 32
 _SECONDS_BETWEEN = 60.0  # checkpoints: what a crash costs at most
 
 
@@ -113,6 +116,8 @@ class Builder:
         self._waiting: list[list[Row]] = []  # rows of this block that are still to be read
         self._read: list[Read] = []  # of this block
         self._slot = 0  # the next SAE to take it in, or to be written
+        self._at_once = torch.get_num_threads()
+        self._helpers = ThreadPoolExecutor(self._at_once, "evidence")
         self.built: Built | None = None
 
     def advance(self, job: Job, seconds: float = math.inf) -> Standing:
@@ -133,6 +138,12 @@ class Builder:
                 if time.monotonic() >= end:
                     break
         return self.standing
+
+    def read_block(self, job: Job) -> None:
+        """Work until one more block is taken in."""
+        before = self._state.progress.n_rows
+        while self.built is None and self._state.progress.n_rows == before:
+            self._step(job)
 
     @property
     def standing(self) -> Standing:
@@ -161,10 +172,12 @@ class Builder:
 
     def close(self) -> None:
         """Let go of the files."""
+        self._helpers.shutdown()
         self._state.close()
 
     def abandon(self) -> None:
         """Throw away what there is."""
+        self._helpers.shutdown()
         self._state.remove()
 
     @contextmanager
@@ -186,7 +199,7 @@ class Builder:
         elif self._read:
             self._take_in()
         elif self._counted < self._limit and (
-            rows := list(itertools.islice(self._rows, _ROWS_PER_BLOCK))
+            rows := list(itertools.islice(self._rows, ROWS_PER_BLOCK))
         ):
             self._waiting = batches(rows)
         else:
@@ -201,10 +214,13 @@ class Builder:
             self._waiting = []
 
     def _take_in(self) -> None:
-        """Let the next SAE take in the block; after the last one it counts as done."""
+        """Let the next SAEs take in the block, side by side; after the last one it is done."""
         progress = self._state.progress
-        self._parts[self._slot].add(block_of(self._read, self._slot, progress.positions))
-        self._slot += 1
+        slots = range(self._slot, min(self._slot + self._at_once, len(self._parts)))
+        wait = [self._helpers.submit(self._take_in_by, slot, progress.positions) for slot in slots]
+        for one in wait:
+            one.result()
+        self._slot = slots.stop
         if self._slot < len(self._parts):
             return
         rows = list(rows_of(self._read))
@@ -219,6 +235,9 @@ class Builder:
         if time.monotonic() - self._saved >= self._between:
             self._state.save()
             self._saved = time.monotonic()
+
+    def _take_in_by(self, slot: int, first: int) -> None:
+        self._parts[slot].add(block_of(self._read, slot, first))
 
     # ---- the result
 

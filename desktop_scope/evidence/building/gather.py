@@ -18,10 +18,12 @@ from desktop_scope.evidence.building.blocks import Block, Longs, ranks
 from desktop_scope.evidence.building.sketch import Sketch
 from desktop_scope.evidence.store import BIN_EDGES, N_BINS, N_TOP, WINDOW, WINDOW_LEFT
 
+Doubles = NDArray[np.float64]
 Records = NDArray[np.void]
 
 MID_LOW, MID_HIGH = 0.2, 0.6  # of the maximum: where the mid-range examples lie
 N_TOKENS = 32
+NO_TOKEN = 2**31 - 1
 _N_MID = 3  # kept per strength bin
 
 # Strength bins are half octaves. Only those from 0.2 of the maximum up can matter in the end: a
@@ -38,6 +40,9 @@ _RECORD = np.dtype(
         ("window", "u1", (WINDOW,)),
     ]
 )
+
+_FIRST_EDGE = round(2 * np.log2(BIN_EDGES[0]))
+_HALF = int(np.sqrt(np.float32(2)).view(np.int32)) & 0x7FFFFF  # the fraction of an odd edge
 
 _LOOKED_UP_AT_ONCE = 8192  # windows: bounds the memory
 _NORMS_PER_OCTAVE = 64  # gives the median to about 1 %
@@ -57,7 +62,7 @@ class Gathered:
         self.hist = np.zeros((n, N_BINS), np.int64)
         self.top = np.zeros((n, N_TOP), _RECORD)
         self.mid = np.zeros((n * _RING, _N_MID), _RECORD)
-        self.token = np.zeros((n, N_TOKENS), np.int32)
+        self.token = np.full((n, N_TOKENS), NO_TOKEN, np.int32)  # ascending
         self.token_total = np.zeros((n, N_TOKENS), np.float64)
         self.sketch = Sketch(n)
 
@@ -97,7 +102,7 @@ class Gathered:
         self.count += np.bincount(feature, minlength=n)
         self.total += np.bincount(feature, value, minlength=n)
         np.maximum.at(self.largest, feature, value)
-        bins = (np.searchsorted(BIN_EDGES, value, side="right") - 1).clip(0, N_BINS - 1)
+        bins = (half_octaves(value) - _FIRST_EDGE).clip(0, N_BINS - 1)
         self.hist += np.bincount(feature * N_BINS + bins, minlength=n * N_BINS).reshape(n, -1)
         self._add_tokens(block)
         self._add_strongest(block)
@@ -107,22 +112,37 @@ class Gathered:
     # ---- tokens
 
     def _add_tokens(self, block: Block) -> None:
+        """Most tokens are known already, or too weak to be kept: the others are few."""
         pair = block.feature << 32 | block.tokens[block.at]
-        pairs, inverse = np.unique(pair, return_inverse=True)
-        sums = np.bincount(inverse, block.value, minlength=len(pairs))
+        order = np.argsort(pair)
+        pair = pair[order]
+        starts = np.flatnonzero(np.diff(pair, prepend=-1))
+        pairs = pair[starts]
+        sums = np.add.reduceat(block.value[order].astype(np.float64), starts)
+        known = (np.arange(len(self.token))[:, None] << 32 | self.token).reshape(-1)
+        place = np.searchsorted(known, pairs).clip(max=len(known) - 1)
+        there = known[place] == pairs
+        self.token_total.reshape(-1)[place[there]] += sums[there]
+        feature = pairs >> 32
+        new = ~there & (sums >= self.token_total.min(axis=1)[feature])
+        if new.any():
+            self._exchange_tokens(pairs[new], sums[new])
+
+    def _exchange_tokens(self, pairs: Longs, sums: Doubles) -> None:
+        """Let features keep the strongest of their tokens and of new ones."""
         touched = np.unique(pairs >> 32)
-        old = (touched[:, None] << 32 | self.token[touched]).reshape(-1)
-        old_sums = self.token_total[touched].reshape(-1)
-        there = old_sums > 0
-        pairs, inverse = np.unique(np.concatenate([old[there], pairs]), return_inverse=True)
-        sums = np.bincount(inverse, np.concatenate([old_sums[there], sums]))
+        held = self.token_total[touched] > 0
+        old = (touched[:, None] << 32 | self.token[touched])[held]
+        pairs = np.concatenate([old, pairs])
+        sums = np.concatenate([self.token_total[touched][held], sums])
         order = np.lexsort((pairs, -sums, pairs >> 32))
-        group = pairs[order] >> 32
+        kept = order[ranks(pairs[order] >> 32) < N_TOKENS]
+        kept = kept[np.argsort(pairs[kept])]
+        group = pairs[kept] >> 32
         rank = ranks(group)
-        order, group, rank = order[rank < N_TOKENS], group[rank < N_TOKENS], rank[rank < N_TOKENS]
-        self.token[touched], self.token_total[touched] = 0, 0
-        self.token[group, rank] = (pairs[order] & 0xFFFFFFFF).astype(np.int32)
-        self.token_total[group, rank] = sums[order]
+        self.token[touched], self.token_total[touched] = NO_TOKEN, 0
+        self.token[group, rank] = (pairs[kept] & 0xFFFFFFFF).astype(np.int32)
+        self.token_total[group, rank] = sums[kept]
 
     # ---- examples
 
@@ -144,18 +164,18 @@ class Gathered:
 
     def _add_mid_range(self, block: Block) -> None:
         """Of each strength bin that may end up in the middle, those with the smallest hashes."""
-        bins = _strength_bin(block.value)
+        bins = half_octaves(block.value)
         slot = block.feature * _RING + bins % _RING
         key = _hash(block.feature, block.first + block.at)
         worst = self.mid[:, -1]
         full = worst["value"] > 0
-        held = np.where(self.mid["value"][:, 0] > 0, _strength_bin(self.mid["value"][:, 0]), -9999)
+        held = np.where(self.mid["value"][:, 0] > 0, half_octaves(self.mid["value"][:, 0]), -9999)
         better = ~full[slot] | (key < worst["key"][slot])
         hopeful = np.flatnonzero((bins > held[slot]) | ((bins == held[slot]) & better))
         new = _records(block, hopeful)
         new["key"] = key[hopeful]
         group, records, touched = _joined(self.mid, slot[hopeful], new)
-        bins = _strength_bin(records["value"])
+        bins = half_octaves(records["value"])
         order = np.lexsort((records["key"], -bins, group))
         group, records, bins = group[order], records[order], bins[order]
         highest = bins[np.arange(len(group)) - ranks(group)]
@@ -176,10 +196,10 @@ class Gathered:
         table[touched[which], k] = records
 
 
-def _strength_bin(value: Floats) -> Longs:
-    """Half octaves, [E]; those of no activation mean nothing."""
-    bins: Longs = np.floor(2 * np.log2(np.maximum(value, np.float32(1e-30)))).astype(np.int64)
-    return bins
+def half_octaves(value: Floats) -> Longs:
+    """⌊2 log₂ value⌋, [E]; where a value is 0 it means nothing."""
+    bits = value.view(np.int32)
+    return 2 * ((bits >> 23).astype(np.int64) - 127) + ((bits & 0x7FFFFF) >= _HALF)
 
 
 def _hash(feature: Longs, position: Longs) -> NDArray[np.uint64]:

@@ -80,7 +80,11 @@ def _arrays(gathered: Gathered) -> dict[str, NDArray[Any]]:
     # What never fired has no mean and no maximum.
     mean = np.where(fired, gathered.total / np.maximum(gathered.count, 1), np.nan)
     examples = _examples(gathered)
-    shares = gathered.token_total / np.where(fired, gathered.total, 1)[:, None]
+    order = np.argsort(-gathered.token_total, axis=1, kind="stable")[:, :N_TOKENS]
+    token, total = (
+        np.take_along_axis(table, order, axis=1) for table in (gathered.token, gathered.token_total)
+    )
+    shares = total / np.where(fired, gathered.total, 1)[:, None]
     return {
         "density": (gathered.count / max(int(gathered.n_tokens[0]), 1)).astype(np.float32),
         "mean_active": mean.astype(np.float32),
@@ -90,8 +94,8 @@ def _arrays(gathered: Gathered) -> dict[str, NDArray[Any]]:
         "example_value": examples["value"],
         "example_scale": examples["scale"],
         "example_window": examples["window"],
-        "top_token": gathered.token[:, :N_TOKENS],
-        "top_token_share": shares[:, :N_TOKENS].astype(np.float32),
+        "top_token": np.where(total > 0, token, 0).astype(np.int32),
+        "top_token_share": shares.astype(np.float32),
     }
 
 
