@@ -248,6 +248,8 @@ class Workbench:
         from desktop_scope.library.opening import open_engine, same_model
 
         self._engine = None
+        if "_gatherer" in vars(self):
+            self._gatherer.close()  # it holds the model that may have to go
         if self._held is not None and not same_model(self._held[0], request):
             self._held = None  # two models may not fit side by side
         self._engine = open_engine(request, job, self._held and self._held[1])

@@ -105,6 +105,23 @@ def _as_json(infos: Sequence[SaeInfo], card: Card) -> dict[str, Any]:
         "similar": [
             feature_json(infos, n.feature, n.label) | {"cosine": n.cosine} for n in card.neighbours
         ],
+        "fires_with": [
+            feature_json(infos, c.feature, c.label)
+            | {
+                "jaccard": c.jaccard,
+                "lift": c.lift,
+                "together": c.together,
+                "fires": c.fires,
+                "correlation": known(c.correlation),
+            }
+            for c in card.cofiring
+        ],
+        "fires_with_tokens": card.cofiring_tokens,
+        "family": [
+            feature_json(infos, n.feature, n.label)
+            | {"cosine": known(n.cosine), "correlation": known(n.correlation)}
+            for n in card.family
+        ],
     }
 
 
@@ -129,7 +146,8 @@ def table(result: dict[str, Any]) -> str:
             for n in result["similar"]
         )
     )
-    lines += ["", *_levers(result)]
+    heading = "Fires together with (share of their tokens, times as often as chance)"
+    lines += ["", heading, *_company(result), "", *_levers(result)]
     return "\n".join(lines)
 
 
@@ -154,6 +172,20 @@ def _levers(result: dict[str, Any]) -> list[str]:
     if "image" in result:
         lines.append(f"Wrote {result['image']}.")
     return lines
+
+
+def _company(result: dict[str, Any]) -> list[str]:
+    """What fires together, as far as it was measured."""
+    n_tokens = result["fires_with_tokens"]
+    if not n_tokens:
+        return ["Not measured yet: `desktop-scope index --together --most-tokens 25000` does it."]
+    if not result["fires_with"]:
+        return [f"Nothing more often than chance, on {n_tokens:,} tokens."]
+    rows = (
+        [f"  {place(c)}/{c['index']}", f"{c['jaccard']:.2f}", f"×{c['lift']:.0f}", c["label"]]
+        for c in result["fires_with"]
+    )
+    return [columns(rows)]
 
 
 def _how_often(result: dict[str, Any]) -> str:

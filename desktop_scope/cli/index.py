@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most-tokens", type=int, metavar="N", help="stop after so many; all by default"
     )
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="only which features fire together: for a pack, which has all other evidence",
+    )
     add_model_arguments(parser)
 
 
@@ -61,8 +66,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         corpus, note = text_corpus(options.corpus, engine.model, job), ""
     else:
         corpus, note = default_corpus(engine.model)
-    built = build(engine, corpus, job, options.out, options.most_tokens)
-    labelled = _label(engine, built.folders, job)
+    built = build(
+        engine, corpus, job, options.out, options.most_tokens, only_together=options.together
+    )
+    labelled = None if options.together else _label(engine, built.folders, job)
     clear_progress()
     return {
         "features": built.features,
@@ -93,10 +100,12 @@ def table(result: dict[str, Any]) -> str:
     where = (
         folders[0] if len(folders) == 1 else f"{len(folders)} folders of {Path(folders[0]).parent}"
     )
+    labelled = result["labelled"]
+    what = "Evidence about" if labelled is not None else "What fires together with"
     lines = [
-        f"Evidence about {result['features']:,} features from {result['tokens']:,} tokens in "
-        f"{result['seconds']:.0f} s, in {where}.",
-        f"{result['labelled']:,} of them have a label that says something.",
-        *result["notes"],
+        f"{what} {result['features']:,} features from {result['tokens']:,} tokens in "
+        f"{result['seconds']:.0f} s, in {where}."
     ]
-    return "\n".join(lines)
+    if labelled is not None:
+        lines.append(f"{labelled:,} of them have a label that says something.")
+    return "\n".join([*lines, *result["notes"]])

@@ -45,7 +45,8 @@ def test_what_was_gathered_is_on_the_features_card(as_json, opened, corpus):
     before = as_json("feature", "1/3", *opened)
     assert (before["density"], before["max_active"], before["examples"]) == (None, None, [])
     result = as_json("index", "--corpus", str(corpus), *opened)
-    assert (result["features"], result["labelled"], result["notes"]) == (40, 0, [])
+    assert (result["features"], result["notes"]) == (40, [])
+    assert 0 < result["labelled"] <= 40
     assert result["tokens"] > 500
     assert result["seconds"] > 0
     card = as_json("feature", "1/3", *opened)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -35,7 +36,8 @@ _INTENT = "plan.json"  # there while a run is to go on by itself
 
 
 class _Intent(msgspec.Struct):
-    plan: GatherPlan
+    texts: list[str]
+    most_tokens: int | None
     saes: list[str]
 
 
@@ -59,11 +61,12 @@ class Gatherer:
         """
         builder = self._builder_of(engine, request.plan, job)
         if not request.plan.only_together and not (builder.folder / _INTENT).exists():
-            intent = _Intent(request.plan, own.evidence_keys(engine))
+            texts = [str(path.resolve()) for path in request.plan.texts]
+            intent = _Intent(texts, request.plan.most_tokens, own.evidence_keys(engine))
             (builder.folder / _INTENT).write_bytes(msgspec.json.encode(intent))
         standing = builder.advance(job, _SLICE_S)
         if standing.done:
-            self._let_go()
+            self.close()
         return standing
 
     def leave(self, engine: Engine, request: LeaveGathering, job: Job) -> bool:
@@ -74,7 +77,7 @@ class Gatherer:
             (builder.folder / _INTENT).unlink(missing_ok=True)
         else:
             builder.abandon()
-            self._let_go()
+            self.close()
         return request.keep
 
     def weigh(self, engine: Engine, request: WeighText, job: Job) -> GatherCost:
@@ -104,6 +107,12 @@ class Gatherer:
             plan, tokens, seconds * tokens * (1 - standing.share), size, note, standing
         )
 
+    def close(self) -> None:
+        """Let go of the run under way; what no checkpoint holds is lost."""
+        if self._builder is not None:
+            self._builder.close()
+        self._builder = self._key = None
+
     def _standing(self, engine: Engine, plan: GatherPlan, corpus: Corpus) -> Standing:
         """Of an earlier run of this plan."""
         if self._key == (engine, plan) and self._builder is not None:
@@ -112,23 +121,18 @@ class Gatherer:
         run = run_key(engine, keys, corpus, plan.most_tokens, plan.only_together)
         if not (unfinished(own.evidence_home()) / run).is_dir():
             return Standing()
-        self._let_go()
+        self.close()
         self._builder, self._key = _builder(engine, plan, corpus), (engine, plan)
         return self._builder.standing
 
     def _builder_of(self, engine: Engine, plan: GatherPlan, job: Job) -> Builder:
         if self._key != (engine, plan):
-            self._let_go()
+            self.close()
             corpus, _ = _corpus_of(engine, plan, job)
             self._builder = _builder(engine, plan, corpus)
             self._key = (engine, plan)
         assert self._builder is not None
         return self._builder
-
-    def _let_go(self) -> None:
-        if self._builder is not None:
-            self._builder.close()
-        self._builder = self._key = None
 
 
 def _builder(engine: Engine, plan: GatherPlan, corpus: Corpus) -> Builder:
@@ -142,7 +146,7 @@ def interrupted(engine: Engine) -> GatherPlan | None:
         with contextlib.suppress(OSError, msgspec.DecodeError):
             intent = _DECODER.decode(path.read_bytes())
             if intent.saes == keys:
-                return intent.plan
+                return GatherPlan(tuple(map(Path, intent.texts)), intent.most_tokens)
     return None
 
 
