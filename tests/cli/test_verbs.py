@@ -277,6 +277,50 @@ def test_sampling_that_makes_no_sense_is_refused(arguments, refused, shared_work
     refused("steer", "Hello", "--set", "24/540=1", *arguments)
 
 
+def test_steering_under_a_rule_says_where_it_fired(as_json):
+    arguments = ("steer", "Write a poem.", "--chat", "--set", "16/157=0:ablate@answer")
+    result = as_json(*arguments, "--if", "16/157>5", "--max-new-tokens", "3", "--no-quiz")
+    (firing,) = result["firings"]
+    assert firing["if"] == [{"feature": "16/157", "above": 5.0}]
+    assert firing["of"] >= firing["tokens"][-1]["index"] > 0
+    assert all(token["text"] for token in firing["tokens"])
+    assert len(result["damage"]["near"]) == 2
+    assert result["damage"]["word"] == "safe"
+    assert result["damage"]["quiz"] is None
+
+
+def test_a_sweep_has_points_a_safe_range_and_controls(as_json):
+    arguments = ("sweep", "Hello", "--chat", "--set", "24/540=1.7max", "--words", "mountain,snow")
+    result = as_json(*arguments, "--strengths", "1,0", "--max-new-tokens", "1", "--controls", "1")
+    assert [p["strength"] for p in result["points"]] == [0, 1]
+    keys = {"strength", "effect", "kl", "nll_delta", "repetition", "text"}
+    assert all(p.keys() >= keys for p in result["points"])
+    assert result["points"][1]["effect"] > 1 > result["points"][0]["effect"] == 0
+    assert result["points"][1]["kl"] == pytest.approx(1.09, rel=0.05)
+    assert 0 < result["safe_range"][1] < 1
+    assert result["best"] is None  # it costs more than the limit
+    kinds = [row["control"] for row in result["controls"]["rows"]]
+    assert kinds == ["feature", "random", "opposite", "instruction"]
+    assert result["controls"]["verdict"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("steer", "Hello"),
+        ("steer", "Hello", "--set", "24/540=1", "--if", "24/540"),
+        ("steer", "Hello", "--set", "24/540=1", "--if", "24/540>1", "--within", "0"),
+        ("steer", "Hello", "--stop", "enough"),
+        ("steer", "Hello", "--vector", "missing.gguf=1"),
+        ("sweep", "Hello", "--set", "24/540=1", "--strengths", "much"),
+        ("sweep", "Hello", "--set", "24/540=0:ablate"),
+    ],
+    ids=" ".join,
+)
+def test_steering_that_makes_no_sense_is_refused(arguments, refused, shared_workbench):
+    refused(*arguments)
+
+
 # ---- list, and usage
 
 
@@ -375,7 +419,7 @@ def test_the_version_is_told(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["dance"], ["trace"], ["steer", "Hello"], ["search", "dog", "--by", "magic"],
+    [["dance"], ["trace"], ["steer"], ["search", "dog", "--by", "magic"],
      ["bench", "everything"], ["trace", "dog", "--top", "many"]],
     ids=" ".join,
 )  # fmt: skip
