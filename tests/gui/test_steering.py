@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QPlainTextEdit, QPushButton, QToolButton
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QTableWidget,
+    QToolButton,
+)
 
-from desktop_scope.engine.types import Mode, Prompt, Role
+from desktop_scope.engine.cost_types import Word
+from desktop_scope.engine.types import FeatureId, Mode, Prompt, Role
 from desktop_scope.experiments.recipe_file import read_recipe
-from desktop_scope.gui import actions, recipe_actions
+from desktop_scope.experiments.types import (
+    Control,
+    ControlRow,
+    Controls,
+    Interval,
+    Sweep,
+    SweepPoint,
+)
+from desktop_scope.gui import actions, rack_actions, recipe_actions
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.states.steering import View
 from desktop_scope.gui.steering.answers import Answers
+from desktop_scope.gui.steering.controls import ControlsView
+from desktop_scope.gui.steering.cost import CostLine
 from desktop_scope.gui.steering.gallery import Gallery
+from desktop_scope.gui.steering.rule_trial import RuleTrial
+from desktop_scope.gui.steering.sweep import SweepView
+from desktop_scope.gui.steering.vector import VectorView
 from desktop_scope.gui.widgets.chip_row import ChipRow
+from desktop_scope.gui.widgets.curves import Curves
 from desktop_scope.gui.widgets.row_list import RowList
 from desktop_scope.gui.widgets.token_view import TokenView
+from desktop_scope.gui.widgets.turn_slider import TurnSlider
 from tests.gui.conftest import User
 
 LEFT = Qt.MouseButton.LeftButton
@@ -184,3 +210,116 @@ def test_a_stop_takes_effect_within_a_token(user: User) -> None:
     assert state.answer == shown  # not even a token that was on its way
     assert shown is not None
     assert len(shown.ids) < 100
+
+
+def sweep_of(state: AppState) -> Sweep:
+    """Of effects 0, 1, 2 at costs 0, 0.2, 0.6."""
+
+    def near(value: float) -> Interval:
+        return Interval(value, value - 0.1, value + 0.1)
+
+    points = tuple(
+        SweepPoint(f, near(f), near(0), near(kl), near(0), near(0), f"answer {f}", Word.SAFE)
+        for f, kl in ((0.0, 0.0), (1.0, 0.2), (2.0, 0.6))
+    )
+    return Sweep(state.interventions, (), ("dog",), 0.4, points, (0.0, 1.5), 1.0)
+
+
+def test_what_is_tried_out_about_the_rack(user: User, artifacts: Path, monkeypatch: Any) -> None:
+    dogs = FeatureId(17, 3988)
+    user.window.focus_panel("steering")
+    user.store.act(actions.add_dial, dogs, user.state.card.label, 40.8)  # type: ignore[union-attr]
+    user.store.act(actions.change_dial, dogs, strength=0.5)
+    state = user.until(lambda s: s.damage is not None and not s.jobs)
+    panel = user.panel("steering")
+    line = panel.findChild(CostLine).findChildren(QLabel)
+    assert line[0].text() == "● safe"
+    assert f"quiz {state.damage.quiz.plain}" in line[1].text()  # type: ignore[union-attr]
+    assert "Quiz of" in line[1].toolTip()
+
+    # While it is turned, nothing that was measured before is shown as if it held.
+    slider = panel.findChild(TurnSlider)
+    slider.setValue(60)
+    assert line[1].text() == "measuring the cost"
+    state = user.until(lambda s: s.rack[0].strength == 3.0 and not s.jobs)
+    assert f"KL {state.damage.kl:.2f}" in line[1].text()  # type: ignore[union-attr]
+    user.store.act(actions.change_dial, dogs, strength=0.5)
+    user.until(lambda s: not s.jobs)
+
+    # A point of a sweep is taken at a click; its safe range is drawn on the slider.
+    user.store.replace(replace(user.state, lab=replace(user.state.lab, sweep=sweep_of(user.state))))
+    tool(user, "Sweep").click()
+    curves = panel.findChild(Curves)
+    assert curves.current() == 1  # the best one
+    said = [label.text() for label in panel.findChild(SweepView).findChildren(QLabel)]
+    assert any("The best strength within KL 0.4: ×0.50" in text for text in said)
+    at = QPoint(round(curves.x_of(1.0)), curves.height() // 2)
+    QTest.mouseClick(curves, LEFT, pos=at)
+    assert user.state.rack[0].strength == pytest.approx(1.0)
+    assert slider.safe() == pytest.approx((0.0, 0.75))
+    curves.setFocus()
+    QTest.keyClick(curves, Qt.Key.Key_Left)
+    QTest.keyClick(curves, Qt.Key.Key_Return)
+    assert user.state.rack[0].strength == pytest.approx(0.5)
+    assert panel.grab().save(str(artifacts / "steering-sweep.png"))
+    user.until(lambda s: not s.jobs)
+
+    # Controls: a table, and one sentence.
+    rows = tuple(
+        ControlRow(control, str(control), Interval(2, 1, 3), Interval(0, 0, 0), 0.1,
+                   None if control is Control.FEATURE else Interval(1, 0.5, 1.5), 5, "an answer")
+        for control in Control
+    )  # fmt: skip
+    controls = Controls(user.state.interventions, (), ("dog",), rows, "The feature did it.")
+    user.store.replace(replace(user.state, lab=replace(user.state.lab, controls=controls)))
+    tool(user, "Controls").click()
+    table = panel.findChild(QTableWidget)
+    assert table.rowCount() == 4
+    assert table.item(1, 2).text() == "1.00 (0.50 to 1.50)"
+    said = [label.text() for label in panel.findChild(ControlsView).findChildren(QLabel)]
+    assert "The feature did it." in said
+    user.store.act(actions.change_dial, dogs, strength=0.6)
+    said = [label.text() for label in panel.findChild(ControlsView).findChildren(QLabel)]
+    assert any("something else" in text for text in said)
+    user.until(lambda s: not s.jobs)
+
+    # A rule, on the tokens and on one's own texts.
+    tool(user, "Dials").click()
+    tool(user, "⋯").click()
+    user.store.act(rack_actions.set_ruled, dogs, True)
+    user.until(lambda s: not s.jobs)
+    trial = panel.findChild(RuleTrial)
+    yes, no = trial.findChildren(QPlainTextEdit)
+    yes.setPlainText("My dog is a puppy.")
+    no.setPlainText("The bank is closed.\nI like tea.")
+    tool(user, "Try").click()
+    state = user.until(lambda s: s.lab.test is not None and not s.jobs)
+    assert (state.lab.test.precision, state.lab.test.recall) == (1.0, 1.0)  # type: ignore[union-attr]
+    verdict = trial.findChild(QLabel).text()
+    assert verdict.startswith("Fires on 1 of 1 where it should, on 0 of 2 others: precision 100 %")
+    assert state.trace is not None
+    fired = state.trace.acts[17].of(3988) > state.rack[0].rule.triggers[0].above  # type: ignore[union-attr]
+    tokens = user.panel("tokens").findChild(TokenView)
+    told = ["rule of 17/3988 fires" in tokens.tooltip_text(n) for n in range(tokens.count())]
+    assert any(fired)
+    assert told == fired.tolist()
+
+    # A vector of one's own.
+    tool(user, "Own vector").click()
+    view = panel.findChild(VectorView)
+    towards, away = view.findChildren(QPlainTextEdit)
+    towards.setPlainText("I love this.\nWhat a lovely day!")
+    away.setPlainText("I hate this.\nWhat a bad day!")
+    view.findChild(QLineEdit).setText("kinder")
+    tool(user, "Make it").click()
+    state = user.until(lambda s: len(s.rack) == 2 and not s.jobs)
+    dial = state.rack[1]
+    assert (dial.key, dial.vector.hook_name) == ("kinder", "blocks.18.hook_resid_post")  # type: ignore[union-attr]
+    assert dial.push == pytest.approx(0.4)
+    assert state.damage.kl > 0  # type: ignore[union-attr]
+    file = Path("nowhere.npy")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    tool(user, "Own vector").click()
+    tool(user, "From a file …").click()
+    state = user.until(lambda s: any(m.is_error for m in s.messages) and not s.jobs)
+    assert "nowhere.npy" in state.messages[-1].text

@@ -52,6 +52,7 @@ class SteeringPanel(Panel):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._rack = Rack(store)
+        self._rack.turned.connect(self._turned)
         self._answers = Answers()
         self._others = (
             Gallery(store),
@@ -146,6 +147,10 @@ class SteeringPanel(Panel):
         self.store.act(rack_actions.look_at, view)
         if view is View.RECIPES and not self.store.state.recipes.looks:
             self.store.act(recipe_actions.look)
+
+    @Slot()
+    def _turned(self) -> None:
+        self._cost.show_cost(self.store.state, turning=True)
 
     @Slot()
     def _ask_or_stop(self) -> None:

@@ -26,10 +26,10 @@ class Rack(QWidget):
     """All dials.
 
     Signals:
-        recipes_wanted: The user would rather begin with a recipe.
+        turned: A dial is being turned: what was measured does not hold any more.
     """
 
-    recipes_wanted = Signal()
+    turned = Signal()
 
     def __init__(self, store: Store) -> None:
         super().__init__()
@@ -131,6 +131,7 @@ class Rack(QWidget):
         def turned(value: float) -> None:
             self._turned[key] = value
             self._pause.start()
+            self.turned.emit()
 
         def fold(shown: bool) -> None:
             self._store.act(rack_actions.unfold, key if shown else None)

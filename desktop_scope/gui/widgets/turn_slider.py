@@ -37,6 +37,10 @@ class TurnSlider(QSlider):
         self._safe = (low, high)
         self.update()
 
+    def safe(self) -> tuple[float, float]:
+        """The range within which answers stayed sound."""
+        return self._safe
+
     def _groove(self) -> QRectF:
         return QRectF(8, self.height() / 2 - 3, max(1, self.width() - 16), 2)
 
