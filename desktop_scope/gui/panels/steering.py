@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -35,6 +36,8 @@ _VIEWS = (
     (View.VECTOR, "Own vector", "A direction from your own texts, or from a file"),
 )
 
+_ROOMY = 460  # pixels
+
 
 class SteeringPanel(Panel):
     """The rack with its answers; behind it recipes and experiments."""
@@ -51,6 +54,7 @@ class SteeringPanel(Panel):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
+        self._unfolded = False
         self._rack = Rack(store)
         self._rack.turned.connect(self._turned)
         self._answers = Answers()
@@ -121,8 +125,7 @@ class SteeringPanel(Panel):
         self._views[view].setChecked(True)
         self._stack.setCurrentIndex(list(self._views).index(view))
         self._rack.render(state, fields)
-        unfolded = any(dial.key == state.steering.unfolded for dial in state.rack)
-        self._dials.setStretch(0, 5 if unfolded else 2)
+        self._make_room(any(dial.key == state.steering.unfolded for dial in state.rack))
         for other in self._others:
             other.render(state, fields)
         self._answers.render(state, fields)
@@ -142,6 +145,17 @@ class SteeringPanel(Panel):
             if drawn
             else "At temperature 0 the answer is always the same: raise it first"
         )
+
+    def _make_room(self, unfolded: bool) -> None:
+        """Of a low panel a dial's details take the place of the answers."""
+        self._unfolded = unfolded
+        self._dials.setStretch(0, 5 if unfolded else 2)
+        self._answers.setVisible(not unfolded or self.size().height() >= _ROOMY)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """There may be room for the answers now."""
+        super().resizeEvent(event)
+        self._make_room(self._unfolded)
 
     def _look_at(self, view: View) -> None:
         self.store.act(rack_actions.look_at, view)

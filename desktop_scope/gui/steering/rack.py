@@ -38,6 +38,7 @@ class Rack(QWidget):
         self._turned: dict[Key, float] = {}
         self._pause = QTimer(self, singleShot=True, interval=_TURNING_PAUSE_MS)
         self._pause.timeout.connect(self.commit)
+        self._unfolded: Key | None = None
         self._details = Details(store)
         self._details.hide()
         self._column = QVBoxLayout()
@@ -113,7 +114,15 @@ class Rack(QWidget):
             self._column.insertWidget(place + 1, self._details)
         else:
             self._column.insertWidget(len(state.rack), self._details)
+        if unfolded != self._unfolded:
+            self._unfolded = unfolded
+            QTimer.singleShot(0, self, self._show_details)
         self._fit()
+
+    @Slot()
+    def _show_details(self) -> None:
+        if self._details.isVisible():
+            self._scroll.ensureWidgetVisible(self._details, 0, 0)
 
     @Slot()
     def _fit(self) -> None:
