@@ -275,15 +275,15 @@ class Finder:
             score[~self._passing(slot, request)] = -np.inf
             skipped = last - self._engine.infos[slot].layer
             hits += [
-                _promoting(FeatureId(slot, int(i)), float(score[i]), skipped)
+                _promoting(FeatureId(slot, int(i)), float(score[i]), skipped, last)
                 for i in np.argsort(-score)[: request.limit]
                 if score[i] > 0
             ]
         hits.sort(key=lambda hit: -hit.value)
         word = self._engine.model.texts[token].strip()
         note = (
-            f"What each feature adds to “{word}” directly, without the layers that come after it. "
-            "For late layers that is most of it; for early ones a hint: steer to see."
+            f"≈ marks early layers: what a feature adds to “{word}” is read off directly, as if no "
+            "layer came after it, and many do. Steer to see what comes of it."
         )
         return self._found(request, hits[: request.limit], _PROMOTES, (note,))
 
@@ -405,12 +405,15 @@ def _fused(
     ]
 
 
-def _promoting(feature: FeatureId, score: float, skipped: int) -> Found:
-    after = f"{skipped} layers" if skipped != 1 else "one layer"
+def _promoting(feature: FeatureId, score: float, skipped: int, last: int) -> Found:
+    """A direct reading says less the more layers come after it: ≈ marks the first two thirds."""
+    sure = skipped <= last / 3
+    after = "one layer" if skipped == 1 else f"{skipped} layers"
     detail = f"Adds {score:.1f} σ to the word's logit directly" + (
-        f"; {after} after it may change that" if skipped > 0 else ""
+        f"; {after} after it may change that" if skipped else ""
     )
-    return Found(feature, score, f"{score:.1f} σ", detail, min(score / 10, 1.0))
+    text = f"{'' if sure else '≈ '}{score:.1f} σ"
+    return Found(feature, score, text, detail, min(score / 10, 1.0))
 
 
 def _surprising(feature: FeatureId, surprise: float, count: int, n: int) -> Found:

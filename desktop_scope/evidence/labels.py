@@ -47,7 +47,8 @@ CREATE VIRTUAL TABLE words USING fts5 (
 """
 _COLUMNS = "feature, text, source, confidence, kind"
 _CANDIDATES = 400  # matches that are ranked; they come most trusted first
-_AT_ONCE = 4096  # rows fetched between two looks at whether to go on
+_FIRST = 512  # matches fetched at first, mostly enough; then ever more
+_AT_ONCE = 16_384  # rows fetched between two looks at whether to go on
 _RANKED_FROM = 3  # letters: shorter queries match too much for ranking to mean anything
 _TRUST = {"high": 0, "medium": 1, "low": 2}
 _ASIDE = re.compile(r"; near | near |\(also |; also |weakly|mixed")
@@ -109,7 +110,7 @@ class LabelBook:
         if database is not None:
             return cls(database, store)
         database = sqlite3.connect(":memory:", check_same_thread=False)
-        _fill(database, rows)
+        fill(database, rows)
         note = f"The labels could not be saved in {path.parent}: they are made again next time."
         return cls(database, store, (note,))
 
@@ -185,29 +186,36 @@ class LabelBook:
     def _first_ranks(self, query: str, keep: Bools | None, limit: int, check: Check) -> list[int]:
         """The most trusted labels that a query finds."""
         found: list[int] = []
-        for ranks in self._ranks(query):
+        kept, first = None, 0
+        if keep is not None and not keep.all():
+            kept = keep.reshape(-1)[self._features_by_rank()]
+            first = int(kept.argmax())
+        for ranks in self._ranks(query, first):
             check()
-            if keep is not None:
-                ranks = ranks[keep.reshape(-1)[self._features_by_rank()[ranks]]]
+            if kept is not None:
+                ranks = ranks[kept[ranks]]
             found += ranks[: limit - len(found)].tolist()
             if len(found) >= limit:
                 break
         return found
 
-    def _ranks(self, query: str) -> Iterator[Ints]:
-        """All labels that a query finds, most trusted first, some at a time."""
+    def _ranks(self, query: str, first: int = 0) -> Iterator[Ints]:
+        """All labels from one on that a query finds, most trusted first, some at a time."""
         value = word_query(query)
         if value:
             # The index gives them in this order by itself, and as they are asked for.
-            statement = "SELECT rowid FROM words WHERE words MATCH ?"
+            statement = "SELECT rowid FROM words WHERE words MATCH ? AND rowid >= ?"
         elif query:  # only signs, which the word index does not hold
-            statement = "SELECT rank FROM labels WHERE instr(text, ?) > 0 ORDER BY rank"
+            statement = (
+                "SELECT rank FROM labels WHERE instr(text, ?) > 0 AND rank >= ? ORDER BY rank"
+            )
             value = query
         else:
             return
-        rows = self._database.execute(statement, (value,))
-        while part := rows.fetchmany(_AT_ONCE):
+        rows, size = self._database.execute(statement, (value, first)), _FIRST
+        while part := rows.fetchmany(size):
             yield np.fromiter((rank for (rank,) in part), np.int32, len(part))
+            size = min(2 * size, _AT_ONCE)
 
     def _rows(self, ranks: Sequence[int]) -> Iterator[tuple[int, str, str, str, str]]:
         for start in range(0, len(ranks), _CANDIDATES):
@@ -399,7 +407,8 @@ def _rows(
     return [row for _, row in rows]
 
 
-def _fill(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+def fill(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+    """Write labels, most trusted first, and the index of their words."""
     with database:
         database.executescript(_SCHEMA)
         database.executemany(
@@ -419,7 +428,7 @@ def _save(path: Path, rows: Iterable[_Row]) -> None:
         with contextlib.closing(sqlite3.connect(name)) as database:
             database.execute("PRAGMA journal_mode = OFF")
             database.execute("PRAGMA synchronous = OFF")
-            _fill(database, rows)
+            fill(database, rows)
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -143,7 +143,7 @@ def test_a_feature_that_does_not_exist_is_refused(feature, refused, shared_workb
 
 
 def test_search_by_label_finds_labels_that_hold_the_words(as_json):
-    result = as_json("search", "dog", "--limit", "7")
+    result = as_json("search", "dog", "--limit", "7", "--by", "words")
     assert 0 < len(result["results"]) <= 7
     assert result["seconds"] >= 0
     for hit in result["results"]:
@@ -166,9 +166,52 @@ def test_search_by_what_is_promoted_gives_the_strongest_first(as_json):
     assert scores[-1] > 3  # standard deviations
 
 
+def test_search_by_example_lists_what_is_unusual_in_a_text(as_json, tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text("My chihuahua barks.", "utf-8")
+    result = as_json("search", "--text", str(file), "--limit", "30")
+    assert result["tokens"] > 3
+    scores = [found["score"] for found in result["results"]]
+    assert scores == sorted(scores, reverse=True)
+    assert any("dog" in found["label"] for found in result["results"])
+    assert all("stretch of" in found["why"] for found in result["results"])
+
+
+def test_search_by_contrast_says_how_sure_it_is(as_json, as_table, tmp_path):
+    a, b = tmp_path / "a.txt", tmp_path / "folder"
+    a.write_text("\n".join(f"The {animal} sleeps." for animal in
+                           ("dog", "puppy", "terrier", "poodle", "hound")), "utf-8")  # fmt: skip
+    b.mkdir()
+    for thing in ("minister", "engine", "river", "number", "king"):
+        (b / f"{thing}.txt").write_text(f"The {thing} sleeps.", "utf-8")
+    result = as_json("search", "--text", str(a), "--against", str(b), "--limit", "5")
+    assert result["texts"] == result["texts_against"] == 5
+    assert result["tested"] > 0
+    assert set(result["held_out"]) == {"auroc", "low", "high", "splits"}
+    for found in (*result["results"], *result["against"]):
+        assert found["low"] <= found["score"] <= found["high"]
+        assert 0 <= found["p"] <= found["q"] <= 1
+        assert found["reliable"] == (found["q"] <= 0.05)
+    assert all(found["score"] > 0.5 for found in result["results"])
+    assert all(found["score"] < 0.5 for found in result["against"])
+    assert "AUROC" in as_table("search", "--text", str(a), "--against", str(b))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("search",), "nothing to search"),
+        (("search", "--against", "x"), "needs --text"),
+        (("search", "--text", "no such file"), "cannot be read"),
+    ],
+)
+def test_search_refuses_what_makes_no_sense(refused, arguments, says):
+    assert says in refused(*arguments)
+
+
 def test_search_that_finds_nothing_says_so(as_table, as_json):
-    assert "Nothing found" in as_table("search", "xyzzyqwfp")
-    assert as_json("search", "xyzzyqwfp")["results"] == []
+    assert "Nothing found" in as_table("search", "xyzzyqwfp", "--by", "words")
+    assert as_json("search", "xyzzyqwfp", "--by", "words")["results"] == []
 
 
 @pytest.mark.parametrize(

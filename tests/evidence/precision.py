@@ -1,17 +1,17 @@
 """How many of the first features that a search returns are about what was searched for.
 
-Run as a program it prints the figures of the demo pack: ``python -m tests.evidence.precision``.
+Run as a program it prints the figures of the demo pack: ``python tests/evidence/precision.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from acceptable import acceptable
+from concepts import CONCEPTS, Concept
+
 from desktop_scope.evidence.catalogue import Catalogue
 from desktop_scope.evidence.requests import Match, RankFeatures, Scope
-
-from .acceptable import acceptable
-from .concepts import CONCEPTS, Concept
 
 
 def precision(

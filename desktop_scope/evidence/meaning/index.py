@@ -61,10 +61,11 @@ class MeaningIndex:
 
     def refresh(self) -> None:
         """Take in what was embedded since."""
-        new = np.flatnonzero(~self.known)
-        new = new[self._store.known(self.hashes[new])]
-        self._signs[:, new] = self._store.signs(self.hashes[new]).T
-        self.known[new] = True
+        for start in range(0, len(self.hashes), _AT_ONCE):
+            new = start + np.flatnonzero(~self.known[start : start + _AT_ONCE])
+            new = new[self._store.known(self.hashes[new])]
+            self._signs[:, new] = self._store.signs(self.hashes[new]).T
+            self.known[new] = True
 
     def nearest(
         self, query: Floats, passing: Bools | None, limit: int, floor: float

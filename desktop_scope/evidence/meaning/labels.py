@@ -51,6 +51,7 @@ class LabelMeanings:
         labels: Gives all labels.
         sizes: By SAE, its number of features.
         model: Gives the sentence model, or None where it is not installed.
+        store: Of vectors; this user's own by default.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class LabelMeanings:
         labels: Labels,
         sizes: Sequence[int],
         model: Callable[[], Embedder | None] = embedder,
+        store: VectorStore | None = None,
     ) -> None:
         self._labels, self._model = labels, model
         self._starts = np.cumsum([0, *sizes])
-        self._store: VectorStore | None = None
+        self._store = store
         self._index: MeaningIndex | None = None
         self._todo: Iterator[str] = iter(())
         self._at: Meanings | None = None

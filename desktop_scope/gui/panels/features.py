@@ -351,7 +351,7 @@ def _verdict(state: AppState) -> tuple[str, str]:
     if contrast is None:
         return "", ""
     held = contrast.held_out
-    checked = "" if held is None else f" On texts kept aside: AUROC {held.auroc:.2f}."
+    checked = "" if held is None else f"kept aside: AUROC {held.auroc:.2f} · "
     details = (
         f"A: {contrast.n_a} texts, B: {contrast.n_b}. Of each text a feature's mean activation per "
         "token counts.\nRank-sum test per feature; false claims held to 5 % of all claims "
@@ -363,7 +363,8 @@ def _verdict(state: AppState) -> tuple[str, str]:
             f"({held.n_splits} divisions): AUROC {held.auroc:.2f}, from {held.low:.2f} to "
             f"{held.high:.2f}; 0.5 is chance."
         )
-    return contrast.verdict + checked, "\n".join([details, *contrast.notes])
+    reliable = f"{contrast.n_reliable:,} reliable · " if contrast.n_reliable else ""
+    return reliable + checked + contrast.verdict, "\n".join([details, *contrast.notes])
 
 
 def _note(state: AppState) -> str:

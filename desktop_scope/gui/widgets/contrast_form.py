@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -13,6 +12,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.gui.widgets.buttons import tool_button
+from desktop_scope.gui.widgets.elided_label import ElidedLabel
 from desktop_scope.gui.widgets.painting import muted
 
 _BOX_HEIGHT = 84
@@ -48,7 +48,8 @@ class ContrastForm(QWidget):
         self._compare.clicked.connect(self.compared.emit)
         self._swap = tool_button("Swap", "Look for what is stronger in B")
         self._swap.clicked.connect(self.swapped.emit)
-        self._verdict = muted(QLabel(wordWrap=True))
+        self._verdict = ElidedLabel()
+        muted(self._verdict)
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self._verdict, 1)
@@ -71,9 +72,8 @@ class ContrastForm(QWidget):
         self._swap.setEnabled(ready)
 
     def set_verdict(self, text: str, help_: str = "") -> None:
-        """Say what came of it."""
-        self._verdict.setText(text)
-        self._verdict.setToolTip(help_)
+        """Say what came of it, and on hover how that was found."""
+        self._verdict.set_whole(text, help_)
 
     @Slot()
     def _typed(self) -> None:
@@ -84,5 +84,6 @@ def _box(name: str) -> QPlainTextEdit:
     box = QPlainTextEdit(tabChangesFocus=True)
     box.setPlaceholderText(f"Texts {name}, one per line")
     box.setAccessibleName(f"Texts {name}, one per line")
-    box.setFixedHeight(_BOX_HEIGHT)
+    box.setMinimumHeight(_BOX_HEIGHT // 2)
+    box.setMaximumHeight(_BOX_HEIGHT)
     return box

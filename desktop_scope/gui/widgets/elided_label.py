@@ -17,10 +17,10 @@ class ElidedLabel(QLabel):
         self._whole = ""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
-    def set_whole(self, text: str) -> None:
-        """Show the beginning of this; all of it on hover."""
+    def set_whole(self, text: str, more: str = "") -> None:
+        """Show the beginning of this; all of it on hover, and more."""
         self._whole = text
-        self.setToolTip(text)
+        self.setToolTip("\n".join(filter(None, (text, more))))
         self.setAccessibleName(text)
         self._fit()
 

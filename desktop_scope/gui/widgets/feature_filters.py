@@ -22,7 +22,7 @@ from desktop_scope.gui.widgets.painting import muted, percent
 _DENSITY_STEPS = 40  # of the slider: 0.01 % … 100 %, logarithmic
 _SCORES = (0.0, 0.6, 0.7, 0.8, 0.9)
 _KINDS = (
-    ("", "labels of any kind"),
+    ("", "any kind"),
     ("token", "single words"),
     ("phrase", "phrases"),
     ("topic", "topics"),
@@ -88,7 +88,7 @@ class FeatureFilters(QWidget):
             "balanced accuracy, 0.5 is no better than chance. Labels not tried yet are hidden.",
         )
         for score in _SCORES:
-            self._score.addItem(f"label score ≥ {score}" if score else "any label score", score)
+            self._score.addItem(f"score ≥ {score}" if score else "any score", score)
         self._kind = _combo("Only labels of this kind", "What sort of thing the label speaks of")
         for kind, text in _KINDS:
             self._kind.addItem(text, kind)
