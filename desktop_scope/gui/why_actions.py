@@ -34,9 +34,9 @@ EXAMPLES = (
         "", " she", " he",
     ),
     Example(
-        "An uncle who is a nanny: she or he?",
+        "An uncle who is a nanny: he or she?",
         Prompt("My uncle is a nanny. Every morning", chat=False),
-        "", " she", " he",
+        "", " he", " she",
     ),
     Example(
         "9.11 or 9.8: which does it call bigger?",

@@ -32,7 +32,8 @@ from desktop_scope.gui import theme
 from desktop_scope.gui.widgets.painting import Stale
 
 _SMALLEST, _LARGEST = 0.08, 3.0
-_READABLE = 0.55  # scale from which boxes have words
+_READABLE = 0.55  # scale from which the words in boxes grow with them
+_NAMED = 0.36  # scale from which there are words in boxes
 _WIDTHS = (0.8, 1.6, 2.8, 4.5)  # of edges, by what they carry
 _SHADES = (0.15, 0.4, 0.7, 1.0)
 _MARGIN = 24
@@ -233,7 +234,7 @@ class GraphView(Stale, QWidget):
             painter.setBrush(QColor(*fills[n].tolist()) if node.causes else t.raised)
             painter.setPen(self._outline(n))
             painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
-            if readable or not node.causes:
+            if self._scale >= _NAMED or not node.causes:
                 painter.setPen(t.text)
                 if not readable:
                     self._name(painter, n)
@@ -244,12 +245,13 @@ class GraphView(Stale, QWidget):
                 painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
 
     def _name(self, painter: QPainter, n: int) -> None:
-        """A token's or the answer's name, readable at any scale."""
+        """What a box is called, in letters that do not shrink with it."""
         assert self._drawing is not None
         at = QPointF(float(self._drawing.x[n]), float(self._drawing.y[n])) * self._scale
         measure = QFontMetrics(painter.font())
-        room = max(WIDTH * self._scale + 10, 16)
-        wide = 4 * room if self._drawing.nodes[n].token is None else room
+        node = self._drawing.nodes[n]
+        room = WIDTH * self._scale + (-4 if node.causes else 24)
+        wide = 4 * room if node.token is None else room
         words = measure.elidedText(self._words[n], Qt.TextElideMode.ElideRight, int(wide))
         painter.save()
         painter.resetTransform()
