@@ -6,7 +6,7 @@ scores over the rows. What features contribute to it is told in ``audit_digest``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop_scope.engine.requests import Request
-from desktop_scope.engine.types import FeatureId, Floats, Intervention, Mode, lock
+from desktop_scope.engine.types import FeatureActs, FeatureId, Floats, Intervention, Mode, lock
 from desktop_scope.evidence.types import Label
 from desktop_scope.experiments.audit_table import AuditRow, AuditTable, Part
 
@@ -119,6 +119,21 @@ class RowParts:
 
     def __post_init__(self) -> None:
         lock(self)
+
+    @classmethod
+    def summed(cls, found: Iterable[tuple[int, FeatureActs, Floats]]) -> RowParts:
+        """Over a text's tokens, from SAEs in their order, each with its features' effects."""
+        keys, parts, acts = [], [], []
+        for slot, active, effects in found:
+            index, place = np.unique(active.indices, return_inverse=True)
+            keys.append(index.astype(np.int64) + key_of(FeatureId(slot, 0)))
+            parts.append(np.bincount(place, effects, len(index)))
+            acts.append(np.bincount(place, active.values, len(index)))
+        return cls(
+            np.concatenate(keys),
+            np.concatenate(parts).astype(np.float32),
+            np.concatenate(acts).astype(np.float32),
+        )
 
 
 @dataclass(frozen=True)

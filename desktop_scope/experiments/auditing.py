@@ -13,7 +13,7 @@ from desktop_scope.engine.attribution import Fork, attribute
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import MeasureDamage
-from desktop_scope.engine.types import FeatureId, Floats, Intervention, Prompt
+from desktop_scope.engine.types import Floats, Intervention, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.catalogue import Catalogue
@@ -26,7 +26,6 @@ from desktop_scope.experiments.audit import (
     RowParts,
     ScoreRows,
     Where,
-    key_of,
 )
 from desktop_scope.experiments.audit_table import AuditRow, AuditTable
 
@@ -58,18 +57,7 @@ class Auditor:
         choice = choice_of(model, request.row)
         fork = Fork.at(choice.run.ids, choice.answer, choice.instead).checked(model)
         found = attribute(model, self._engine.saes, fork, job)
-        keys, parts, acts = [], [], []
-        for slot, active, effects in zip(found.slots, found.acts, found.effects, strict=True):
-            index, place = np.unique(active.indices, return_inverse=True)
-            keys.append(index.astype(np.int64) + key_of(FeatureId(slot, 0)))
-            parts.append(np.bincount(place, effects, len(index)))
-            acts.append(np.bincount(place, active.values, len(index)))
-        # SAEs stand in the order of their keys, and features within them.
-        return RowParts(
-            np.concatenate(keys),
-            np.concatenate(parts).astype(np.float32),
-            np.concatenate(acts).astype(np.float32),
-        )
+        return RowParts.summed(zip(found.slots, found.acts, found.effects, strict=True))
 
     def cost(self, request: MeasureCost, job: Job) -> Cost:
         """What switching off costs on texts that have nothing to do with it, and on those that do.

@@ -15,10 +15,10 @@ from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.requests import Request
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.types import Bools, FeatureActs, FeatureId, Floats, Intervention, Mode
+from desktop_scope.engine.types import Bools, FeatureActs, Floats, Intervention, Mode
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.catalogue import Catalogue
-from desktop_scope.experiments.audit import Digest, RowParts, key_of
+from desktop_scope.experiments.audit import Digest, RowParts
 from desktop_scope.experiments.audit_digest import named, together
 from desktop_scope.experiments.probe import LinearProbe, fit
 from desktop_scope.experiments.shift import (
@@ -100,7 +100,7 @@ def follow(engine: Engine, study: Shift, job: Job) -> tuple[RowParts, ...]:
             index, place = np.unique(one.indices, return_inverse=True)
             per_unit = slope @ sae.decoder_rows(index).numpy().T
             found[n].append((slot, one, one.values * per_unit[one.rows(), place]))
-    return tuple(_row_parts(parts) for parts in found)
+    return tuple(map(RowParts.summed, found))
 
 
 def followed(engine: Engine, slot: int) -> list[int]:
@@ -176,21 +176,6 @@ def _slopes(
             (gradient,) = forward.gradients(logit(forward.at[end]), point)
             total += gradient.float() / _STEPS
     return [row[:length].cpu().numpy() for row, length in zip(total, lengths, strict=True)]
-
-
-def _row_parts(parts: Sequence[tuple[int, FeatureActs, Floats]]) -> RowParts:
-    """Summed over a text's tokens."""
-    keys, effects, acts = [], [], []
-    for slot, one, effect in parts:
-        index, place = np.unique(one.indices, return_inverse=True)
-        keys.append(index.astype(np.int64) + key_of(FeatureId(slot, 0)))
-        effects.append(np.bincount(place, effect, len(index)))
-        acts.append(np.bincount(place, one.values, len(index)))
-    return RowParts(
-        np.concatenate(keys),
-        np.concatenate(effects).astype(np.float32),
-        np.concatenate(acts).astype(np.float32),
-    )
 
 
 def digest_probe(study: Shift, catalogue: Catalogue) -> Digest:
