@@ -21,7 +21,8 @@ def test_a_concept_that_is_there_is_found_and_holds_up(workbench):
     found = workbench.handle(LookForConcept(texts(ANIMALS), texts(THINGS)), silent_job())
     best = found.candidates[0]
     assert best.reliable
-    assert "dog" in best.label.text.lower() or "animal" in best.label.text.lower()
+    labels = " ".join(one.label.text.lower() for one in found.candidates if one.reliable)
+    assert "dog" in labels or "animal" in labels or "pet" in labels
     assert found.n_held_out == (8, 8)
     held = {text for side in (texts(ANIMALS), texts(THINGS)) for text in side[1::2]}
     assert {one.text for one in best.tried} == held
