@@ -19,14 +19,14 @@ from desktop_scope.engine.requests import Request
 from desktop_scope.engine.types import FeatureActs, FeatureId, Floats
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.types import Label
-from desktop_scope.experiments.contrast import LEAST_TEXTS, Contrasted, contrast
+from desktop_scope.experiments.contrast import Contrasted, contrast
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
     from desktop_scope.engine.worker import Job
     from desktop_scope.evidence.catalogue import Catalogue
 
-LEAST_OF_EACH = 2 * LEAST_TEXTS
+LEAST_OF_EACH = 10  # with fewer, chance tells halves of five from five as well
 _N_CANDIDATES = 12
 _RELIABLE = 0.75  # share of held-out texts judged rightly, the mean of both sides
 _MAY_BE_CHANCE = 0.05

@@ -154,6 +154,8 @@ def _probe_and_concept(user: User, qtbot: QtBot) -> None:
         named(user, QPushButton, "Try it on built-in texts"), Qt.MouseButton.LeftButton
     )
     user.until(lambda state: state.audit.shift.study is not None)
+    user.until(lambda state: state.audit.shift.study.progress()[0] > 0)  # type: ignore[union-attr]
+    assert "medicine or school?" in words(user)  # the page stays while it is worked on
     study = user.state.audit.shift.study
     assert study is not None
     user.store.cancel()
@@ -168,7 +170,7 @@ def _probe_and_concept(user: User, qtbot: QtBot) -> None:
     texts = [named(user, QPlainTextEdit, n) for n in (
         "Texts with the concept, one a line", "Texts without it, one a line")]  # fmt: skip
     for box, thing in zip(texts, ("dog", "lamp"), strict=True):
-        box.setPlainText("\n".join(f"The {thing} was number {n}." for n in range(8)))
+        box.setPlainText("\n".join(f"The {thing} was number {n}." for n in range(12)))
     qtbot.mouseClick(named(user, QPushButton, "Look"), Qt.MouseButton.LeftButton)
     user.until(lambda state: state.audit.concept.found is not None)
     candidates = named(user, RowList, "Candidates")

@@ -112,11 +112,19 @@ class AuditPanel(Panel):
         self._connect_probe()
         body = QWidget()
         self._stack = QStackedLayout(body)
-        for page in (self._choose, self._bias, self._features, self._result):
+        self._pages: dict[Step, QWidget] = {
+            Step.CHOOSE: self._choose,
+            Step.BIAS: self._bias,
+            Step.FEATURES: self._features,
+            Step.RESULT: self._result,
+        }
+        self._others: dict[Tool, QWidget] = {
+            Tool.PROBE: self._probe,
+            Tool.CONCEPT: self._concept,
+            Tool.MEND: self._mend,
+        }
+        for page in (*self._pages.values(), *self._others.values()):
             self._stack.addWidget(page)
-        self._stack.addWidget(self._probe)
-        self._stack.addWidget(self._concept)
-        self._stack.addWidget(self._mend)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 8)
         column.setSpacing(6)
@@ -146,33 +154,27 @@ class AuditPanel(Panel):
         """Draw."""
         audit, study = state.audit, state.audit.study
         self._tools.setCurrentIndex(self._tools.findData(audit.tool))
-        for number, (step, _, _) in enumerate(_STEPS):
-            self._steps[step].setVisible(audit.tool is Tool.BIAS)
-            self._steps[step].setEnabled(audit.reached(step))
-            self._steps[step].setChecked(step is audit.step)
-            if step is audit.step:
-                self._stack.setCurrentIndex(number)
+        for step, button in self._steps.items():
+            button.setVisible(audit.tool is Tool.BIAS)
+            button.setEnabled(audit.reached(step))
+            button.setChecked(step is audit.step)
+        page = self._others.get(audit.tool) or self._pages[audit.step]
+        self._stack.setCurrentWidget(page)
         self._draw_doing(state)
-        if audit.tool is Tool.MEND:
-            self._stack.setCurrentWidget(self._mend)
+        if page is self._mend:
             self._mend.show_question(_explained(state))
-        if not fields & {"audit", "saes"} or audit.tool is Tool.MEND:
+        elif not fields & {"audit", "saes"}:
             return
-        self._choose.set_template(audit.template)
-        if audit.tool is Tool.PROBE:
-            self._stack.setCurrentWidget(self._probe)
+        elif page is self._choose:
+            self._choose.set_template(audit.template)
+        elif page is self._probe:
             self._probe.show_shift(audit.shift)
-        elif audit.tool is Tool.CONCEPT:
-            self._stack.setCurrentWidget(self._concept)
+        elif page is self._concept:
             self._concept.show_concept(audit.concept)
-        elif study is None:
-            return
-        elif audit.step is Step.BIAS:
-            self._bias.show_study(study)
-        elif audit.step is Step.FEATURES:
+        elif page is self._features:
             self._features.show_audit(audit, _known(state))
-        elif audit.step is Step.RESULT:
-            self._result.show_study(study)
+        elif study is not None and isinstance(page, BiasPage | ResultPage):
+            page.show_study(study)
 
     def _draw_doing(self, state: AppState) -> None:
         audit, words = state.audit, ""
