@@ -247,7 +247,7 @@ class Workbench:
         import_torch()
         from desktop_scope.library.opening import open_engine, same_model
 
-        self._engine = None
+        self._engine = self._studies = None  # which hold on to the model
         if "_gatherer" in vars(self):
             self._gatherer.close()  # it holds the model that may have to go
         if self._held is not None and not same_model(self._held[0], request):

@@ -78,7 +78,7 @@ class Answer:
         """Add one token, or find that a rule ends the answer."""
         start = time.perf_counter()
         logits = self._read()
-        if bool(logits.isnan().any()):
+        if bool(logits[:, 0].isnan().any()):  # one NaN in what is read out makes all of them NaN
             self._break_down()
         if self.stopped:
             self.finished = True

@@ -37,8 +37,9 @@ def near_passages(
     )
     names = ", ".join(catalogue.card(f).name for f in features[:3])
     more = " and others" if len(features) > 3 else ""
+    fire = "fires" if len(features) == 1 else "fire"
     sets = (
-        (f"in which {names}{more} fire midway", _some(own)),
+        (f"in which {names}{more} {fire} midway", _some(own)),
         (f"in which features close to {names}{more} fire", _some(beside)),
     )
     return tuple(
