@@ -83,6 +83,8 @@ class PointMap(QWidget):
         self._points, self._colors = points, colors
         self._levels = _by_level(regions)
         self._lit = (np.zeros(0, np.int64), np.zeros(0, np.uint32))
+        self._chosen = self._hovered = -1
+        self._rings = ()
         self.update()
 
     def set_colors(self, colors: Pixels) -> None:
