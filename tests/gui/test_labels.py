@@ -63,7 +63,7 @@ def test_a_card_is_labelled_starred_listed_noted_and_undone(
     qtbot.keyClicks(line, "pets")
     qtbot.keyClick(line, Qt.Key.Key_Return)
     until_marks(lambda state: state.card.marks.lists == ("pets",))
-    assert box._add.text() == "pets"
+    assert box._add.toolTip() == "pets"
     box._note.click()
     qtbot.keyClicks(box._note_line, "barks at presidents")
     qtbot.keyClick(box._note_line, Qt.Key.Key_Return)

@@ -70,4 +70,9 @@ def read_answer(answer: str) -> str:
     lines = [line.strip() for line in after.splitlines() if line.strip()]
     label = " ".join(lines[0].split()) if lines else ""
     label = re.sub(r"^[-*\d.)\s]+", "", label).strip("*\"“”'` ").rstrip(".")
+    words = label.lower().split()
+    if len(words) > 5 and len(set(words)) <= len(words) // 3:  # it has lost itself
+        return ""
+    if label.endswith("?"):  # it asks back
+        return ""
     return label if len(label) <= _MOST_LETTERS else label[: _MOST_LETTERS - 1] + "…"

@@ -54,7 +54,7 @@ class OpenModel:
 
     def say(self, question: str, most_tokens: int) -> str:
         """Its answer, greedily chosen."""
-        sampling = Sampling(max_new_tokens=most_tokens, temperature=0.0, repetition_penalty=1.0)
+        sampling = Sampling(max_new_tokens=most_tokens, temperature=0.0)
         request = Generate(Prompt(question, chat=True), ((),), sampling)
         return self.engine.generate(request, self.job)[0].text
 

@@ -71,7 +71,7 @@ def import_labels(
                 why[slot] += 1
             elif (slot, row.index) not in best or row.score > best[slot, row.index].score:
                 best[slot, row.index] = row
-    reasons = tuple(f"{count:,} {reason}" for reason, count in why.most_common(5))
+    reasons = tuple(f"{count:,} × {reason}" for reason, count in why.most_common(5))
     if not best:
         raise ScopeError(
             f"Nothing was imported: {'; '.join(reasons) or 'there are no labels in it'}.",

@@ -12,7 +12,8 @@ from desktop_scope.gui import marks_actions
 
 _LIMITS = (
     "Nothing is asked unless you choose it here. Only a server at this machine’s own address\n"
-    "(127.0.0.1) is ever connected to: no other host, no redirect, no proxy."
+    "(127.0.0.1) is ever connected to: no other host, no redirect, no proxy.\n"
+    "Small models are bad at it: what the demo model says of features is of no use."
 )
 
 

@@ -53,7 +53,9 @@ class LabelBox(QWidget):
         self._judge.clicked.connect(self._asked)
         self._note_text = QLabel(wordWrap=True)
         self._note_text.setTextFormat(Qt.TextFormat.PlainText)
-        self._star = tool_button("☆ Star", "Mark it, to find it again", checkable=True)
+        self._star = tool_button(
+            "☆", "Star it, to find it again (Ctrl+B)", checkable=True, name="Star"
+        )
         self._star.clicked.connect(self._starred)
         self._add = tool_button("Lists", "Put it on lists of your own")
         self._add.clicked.connect(self._choose_lists)
@@ -61,7 +63,7 @@ class LabelBox(QWidget):
             "Label", "Call it otherwise: your label comes before all others", checkable=True
         )
         self._rename.clicked.connect(self._show_lines)
-        self._ask = tool_button("Ask a model", "Have a language model write or judge the label")
+        self._ask = tool_button("Ask", "Have a language model write or judge the label")
         self._ask.clicked.connect(self._choose_model)
         self._note = tool_button("Note", "Write down what you know of it", checkable=True)
         self._note.clicked.connect(self._show_lines)
@@ -112,9 +114,10 @@ class LabelBox(QWidget):
         named = card.label.source is not Source.NONE
         self._judge.setVisible(named and card.label.score is None and not going)
         self._star.setChecked(card.marks.starred)
-        self._star.setText("★ Starred" if card.marks.starred else "☆ Star")
+        self._star.setText("★" if card.marks.starred else "☆")
         names = card.marks.lists
-        self._add.setText(", ".join(names) if names else "Lists")
+        self._add.setText(f"Lists: {len(names)}" if names else "Lists")
+        self._add.setToolTip(", ".join(names) or "Put it on lists of your own")
         self._undo.setVisible(bool(state.marks.undoable))
         self._undo.setToolTip(f"Take back the last change: {state.marks.undoable} (Ctrl+Z)")
         self._note_text.setText(card.marks.note)
