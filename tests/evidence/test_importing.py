@@ -72,7 +72,7 @@ def test_neuronpedias_export(catalogue, tmp_path):
     label = catalogue.label(DOG)
     assert (label.text, label.source) == ("dogs and their barking", Source.IMPORTED)
     assert label.origin == "Neuronpedia: gpt-4o-mini, oai_token-act-pair"
-    assert catalogue.search("barking")[0].feature == DOG
+    assert catalogue.evidence[17].matching("barking")[DOG.index]
     assert catalogue.marks.undo() == "importing 17-demo-res-4k"
     catalogue.marked()
     assert catalogue.label(DOG).source is not Source.IMPORTED
