@@ -167,6 +167,9 @@ def _probe_and_concept(user: User, qtbot: QtBot) -> None:
     assert "medicine or school?" in words(user)
     tools.setCurrentIndex(2)
     tools.activated.emit(2)
+    assert "First ask, in the Why panel" in words(user)
+    tools.setCurrentIndex(3)
+    tools.activated.emit(3)
     texts = [named(user, QPlainTextEdit, n) for n in (
         "Texts with the concept, one a line", "Texts without it, one a line")]  # fmt: skip
     for box, thing in zip(texts, ("dog", "lamp"), strict=True):
