@@ -79,6 +79,8 @@ class CardPanel(Panel):
         self._pin.clicked.connect(self._toggle_pin)
         self._steer = tool_button("Steer", "Put it into the steering rack (S)")
         self._steer.clicked.connect(self._add_dial)
+        self._why = tool_button("Why", "What an answer hangs on, this feature among others")
+        self._why.clicked.connect(self._ask_why)
         self._share = ShareButton()
         self._share.copied.connect(self._copied)
         self._walk = WalkButtons(store)
@@ -113,7 +115,7 @@ class CardPanel(Panel):
         buttons.setSpacing(4)
         buttons.addWidget(self._walk)
         buttons.addStretch(1)
-        for button in (self._pin, self._steer, self._share):
+        for button in (self._pin, self._steer, self._why, self._share):
             buttons.addWidget(button)
         content = QWidget()
         column = QVBoxLayout(content)
@@ -227,6 +229,10 @@ class CardPanel(Panel):
     def _act_on_card(self, action: object) -> None:
         if self._card is not None:
             self.store.act(action, self._card.feature, self._card.label, self._card.max_active)  # type: ignore[arg-type]
+
+    @Slot()
+    def _ask_why(self) -> None:
+        self.panel_wanted.emit("why")
 
     @Slot(str)
     def _copied(self, form: str) -> None:
