@@ -33,6 +33,7 @@ from desktop_scope.gui import actions, theme
 from desktop_scope.gui.commands import COMMANDS, shortcut_table
 from desktop_scope.gui.panels import PANELS
 from desktop_scope.gui.settings import Settings
+from desktop_scope.gui.steering.answers import Answers
 from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.feature_table import FeatureTable
 from desktop_scope.gui.widgets.heat_map import HeatMap
@@ -271,7 +272,8 @@ def test_the_answer_streams_is_traced_and_can_be_steered(user: User, qtbot: QtBo
     assert "mountain" not in state.answer.text  # type: ignore[union-attr]
     assert state.damage is not None
     assert state.damage.kl > 0.5
-    shown = [view.toPlainText() for view in user.panel("steering").findChildren(QPlainTextEdit)]
+    columns = child(user, Answers, "steering").findChildren(QPlainTextEdit)
+    shown = [view.toPlainText() for view in columns]
     assert [state.answer.text, state.steered.text] == shown  # type: ignore[union-attr]
 
     dial.findChild(QCheckBox).click()
