@@ -72,7 +72,7 @@ def test_it_is_put_where_it_is_asked_to_be(as_json, opened, corpus, tmp_path):
     less = as_json(*arguments, "--most-tokens", "100")
     assert 100 <= less["tokens"] < 200
     assert less["folders"] == result["folders"]
-    assert len(list(out.glob("*/*"))) == 2  # the older text is gone
+    assert len(list(out.glob("*/*"))) == 3  # the older text is gone
 
 
 def test_without_a_corpus_it_says_how_little_there_is(opened, capsys):
