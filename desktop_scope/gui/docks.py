@@ -8,6 +8,7 @@ from itertools import pairwise
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
+from shiboken6 import isValid
 
 from desktop_scope.gui.panels import PANELS, Panel
 
@@ -70,6 +71,8 @@ class Docks:
 
     def _retitle(self) -> None:
         """A tab names its dock already; a title below it would say the same again."""
+        if not isValid(self._window):  # docks vanish one by one after their window
+            return
         for dock in self._docks.values():
             tabbed = bool(self._window.tabifiedDockWidgets(dock)) and not dock.isFloating()
             if tabbed and dock.titleBarWidget() is None:

@@ -34,7 +34,7 @@ from desktop_scope.library.browsing import sae_names
 from desktop_scope.library.folders import Recent
 from desktop_scope.library.model_names import name_of
 
-_LAYOUT_VERSION = 2
+_LAYOUT_VERSION = 3
 _SIZE = (1440, 900)
 _EVERYTHING = frozenset(AppState.__dataclass_fields__)
 
