@@ -15,7 +15,7 @@ from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.types import Prompt, Verdict
 from desktop_scope.gui import doctor
 from desktop_scope.gui.app import first_state
-from desktop_scope.gui.panels.card import as_text
+from desktop_scope.gui.card.text import as_markdown
 from desktop_scope.gui.panels.library import LibraryPanel
 from desktop_scope.gui.settings import Settings
 from desktop_scope.gui.state import AppState
@@ -320,7 +320,7 @@ def test_a_feature_of_which_nothing_is_known_is_told_of_without_odd_numbers(
     before = user.until(lambda s: s.card is not None)
     card = before.card
     assert card is not None
-    facts = as_text(card)
+    facts = as_markdown(card)
     assert "nan" not in facts
     if not before.health:
         assert "Nothing is known yet" in facts
