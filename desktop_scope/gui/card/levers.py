@@ -24,12 +24,14 @@ class LeverBox(QWidget):
         self._role = QLabel()
         self._line = muted(QLabel(wordWrap=True))
         self._measure = QPushButton()
+        self._measure.setAccessibleName("Measure the levers of this autoencoder, or stop")
         self._measure.setToolTip(
             "Measure every feature of this autoencoder as a lever, a few at a time whenever the\n"
             "model has nothing else to do. What is measured is kept."
         )
         self._measure.clicked.connect(self._toggle)
         self._answers = QPushButton()
+        self._answers.setAccessibleName("Whole answers with and without this feature, or stop")
         self._answers.setToolTip(
             "Twelve plain questions, answered as they are, with this feature pushed in, and with\n"
             "another one pushed in as far: do the answers take up the words of its examples?\n"

@@ -73,7 +73,7 @@ class WhyPanel(Panel):
         self._answer.words_chosen.connect(lambda words: self._ask(answer=words))
         self._instead = ChoiceBox("What it might have been; a space at its beginning counts")
         self._instead.words_chosen.connect(lambda words: self._ask(instead=words))
-        self._here = QPushButton("Ask about the chosen token")
+        self._here = QPushButton("Ask about this token")
         self._here.setToolTip(
             "Why does the answer have the token that is chosen above, and not the runner-up?\n"
             "For a token of the prompt: why does the answer begin as it does?"
@@ -99,7 +99,6 @@ class WhyPanel(Panel):
             asking.addWidget(widget)
         asking.addStretch(1)
         asking.addWidget(self._examples)
-        asking.addWidget(self._method)
 
         self._headline = QLabel(wordWrap=True)
         self._headline.setTextFormat(Qt.TextFormat.PlainText)
@@ -116,6 +115,7 @@ class WhyPanel(Panel):
         self._views.idClicked.connect(self._view_chosen)
         views.addStretch(1)
         views.addWidget(self._rest)
+        views.addWidget(self._method)
 
         self._table = CauseTable()
         self._table.cause_chosen.connect(self._chosen)

@@ -43,6 +43,7 @@ class ChoiceBox(QComboBox):
         self.setItemDelegate(_WithNumber(self))
         self.setCompleter(None)  # type: ignore[arg-type]
         self.lineEdit().setFont(theme.mono_font())
+        self.lineEdit().setAccessibleName(name)
         self._choices: tuple[tuple[str, tuple[int, ...], str], ...] = ()
         self._words: object = ()
         self.activated.connect(self._chosen)
