@@ -155,7 +155,7 @@ class LanguageModel:
         for turn, after in zip(said, around[1:], strict=False):
             spans.append((len(rebuilt), len(rebuilt) + len(turn.text)))
             rebuilt += turn.text + after
-        if rebuilt != whole:
+        if rebuilt != whole or len(spans) < len(said):
             raise ScopeError(
                 "The chat template of this model does not keep the text as it is.",
                 "Switch to raw text.",

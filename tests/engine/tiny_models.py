@@ -238,6 +238,7 @@ def save_tiny(name: str, folder: Path, **more: Any) -> Path:
 def tiny(name: str, packed: bool = False) -> LanguageModel:
     """A tiny model through ``load_model``."""
     with (
+        torch.inference_mode(False),  # it is kept, for tests that need gradients too
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
@@ -248,7 +249,8 @@ def tiny(name: str, packed: bool = False) -> LanguageModel:
 @cache
 def reference(name: str) -> Any:
     """The same model as transformers alone runs it."""
-    return random_model(name)
+    with torch.inference_mode(False):
+        return random_model(name)
 
 
 def some_ids(batch: int = 1) -> torch.Tensor:

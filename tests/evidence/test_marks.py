@@ -16,14 +16,15 @@ from desktop_scope.engine.worker import silent_job
 from desktop_scope.evidence.marks.requests import MarkFeatures
 from desktop_scope.evidence.marks.store import MarkStore, label_value
 from desktop_scope.evidence.marks.types import STARS, Change, Kind, Mark
-from desktop_scope.evidence.requests import RankFeatures, Scope
+from desktop_scope.evidence.requests import Match, RankFeatures, Scope
 from desktop_scope.evidence.types import Source
 
 DOG = FeatureId(17, 3988)
 
 
 def found(catalogue, words: str) -> list[FeatureId]:
-    return [row.feature for row in catalogue.rank(RankFeatures(Scope.ALL, words=words)).rows]
+    request = RankFeatures(Scope.ALL, words=words, match=Match.WORDS)
+    return [row.feature for row in catalogue.rank(request).rows]
 
 
 def own(text: str, feature: int = 5, source: Source = Source.OWN) -> Mark:
