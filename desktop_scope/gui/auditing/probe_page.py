@@ -134,7 +134,7 @@ class ProbePage(QWidget):
             return
         table, biased = study.table, len(study.table.biased)
         self._about.setText(
-            f"{table.label[0]} or {table.label[1]}? In the {biased} training texts it always goes "
+            f"{table.label[0].capitalize()} or {table.label[1]}? In the {biased} training texts it always goes "
             f"along with {table.attribute[0]} or {table.attribute[1]}. Tick what speaks of "
             f"“{table.attribute[0]}” or “{table.attribute[1]}”; the card shows examples."
         )
