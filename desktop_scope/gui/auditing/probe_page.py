@@ -136,7 +136,8 @@ class ProbePage(QWidget):
         self._about.setText(
             f"{table.label[0].capitalize()} or {table.label[1]}? In the {biased} training texts "
             f"it always goes along with {table.attribute[0]} or {table.attribute[1]}. "
-            f"Tick what speaks of “{table.attribute[0]}” or “{table.attribute[1]}”; the card shows examples."
+            f"Tick what speaks of “{table.attribute[0]}” or “{table.attribute[1]}”; "
+            "the card shows examples."
         )
         self._list.set_items(study.digest.ranking if study.digest else ())
         self._list.refresh()
