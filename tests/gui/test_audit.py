@@ -155,7 +155,7 @@ def _probe_and_concept(user: User, qtbot: QtBot) -> None:
     )
     user.until(lambda state: state.audit.shift.study is not None)
     user.until(lambda state: state.audit.shift.study.progress()[0] > 0)  # type: ignore[union-attr]
-    assert "medicine or school?" in words(user)  # the page stays while it is worked on
+    assert "Medicine or school?" in words(user)  # the page stays while it is worked on
     study = user.state.audit.shift.study
     assert study is not None
     user.store.cancel()
@@ -164,7 +164,7 @@ def _probe_and_concept(user: User, qtbot: QtBot) -> None:
     lines = tuple(ProbeLine(name, 0.7, 0.8, 0.06) for name in "abcde")
     user.store.act(audit_actions.change_shift, study=replace(study, off=off, lines={off: lines}))
     assert words(user).count("6.0 %") == 5
-    assert "medicine or school?" in words(user)
+    assert "Medicine or school?" in words(user)
     tools.setCurrentIndex(2)
     tools.activated.emit(2)
     assert "First ask, in the Why panel" in words(user)
