@@ -76,6 +76,7 @@ def _marked(state: AppState, marked: Marked) -> AppState:
         marks=replace(
             state.marks,
             changes=tuple(c for c in state.marks.changes if c.number > marked.done),
+            asked=max(state.marks.asked, marked.done),  # others may have asked before
             version=marked.version,
             lists=marked.lists,
             undoable=marked.undoable,
