@@ -7,8 +7,7 @@ every token, from token ids, without a key-value cache. Threads and their waitin
 
 from __future__ import annotations
 
-from desktop_scope.bench import seconds_in_turn
-from desktop_scope.bench.models import demo_engine, plain_model, prompt_of
+from desktop_scope.bench.models import over_plain_forward
 from desktop_scope.engine.requests import TracePrompt
 from desktop_scope.engine.worker import silent_job
 
@@ -17,23 +16,8 @@ LENGTHS = (64, 256)
 
 def run() -> dict[str, float]:
     """Measure."""
-    import torch
-
-    engine, plain = demo_engine(), plain_model()
-    figures: dict[str, float] = {"threads": float(torch.get_num_threads())}
-    for length in LENGTHS:
-        prompt = prompt_of(engine, length)
-        ids = torch.tensor([engine.model.encode(prompt).ids])
-        request = TracePrompt(prompt)
-
-        def reference(ids: torch.Tensor = ids) -> None:
-            with torch.inference_mode():
-                plain(ids, use_cache=False)
-
-        times = seconds_in_turn(
-            lambda request=request: engine.trace(request, silent_job()), reference
-        )
-        figures[f"trace_{length}_seconds"] = times.ours
-        figures[f"plain_forward_{length}_seconds"] = times.other
-        figures[f"trace_{length}_ratio"] = times.ratio
-    return figures
+    return over_plain_forward(
+        "trace",
+        LENGTHS,
+        lambda engine, prompt: engine.trace(TracePrompt(prompt), silent_job()),
+    )

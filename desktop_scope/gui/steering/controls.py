@@ -26,6 +26,7 @@ from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.numbers import spin
 from desktop_scope.gui.widgets.painting import number, percent
+from desktop_scope.gui.widgets.tables import make_plain
 
 _COLUMNS = (
     ("What was done", "The push itself, and what stands in for it"),
@@ -46,13 +47,8 @@ class ControlsView(QWidget):
         self._verdict = QLabel(wordWrap=True)
         self._verdict.setAccessibleName("Whether the feature itself did it")
         self._table = QTableWidget(0, len(_COLUMNS))
-        self._table.setAccessibleName("Controls")
-        self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        make_plain(self._table, "Controls")
         self._table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self._table.setShowGrid(False)
-        self._table.setTabKeyNavigation(False)
-        self._table.setWordWrap(False)
-        self._table.verticalHeader().hide()
         self._table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         head = self._table.horizontalHeader()
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRectF, Qt, Slot
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QRectF, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -20,8 +19,8 @@ from PySide6.QtWidgets import (
 from desktop_scope.gui import theme
 from desktop_scope.gui.widgets.painting import Stale, number
 from desktop_scope.gui.widgets.strength_bar import draw_bar
+from desktop_scope.gui.widgets.tables import Index, make_list
 
-Index = QModelIndex | QPersistentModelIndex
 BAR_ROLE = int(Qt.ItemDataRole.UserRole) + 42
 _TITLE_SHARE = 0.34
 _SIDE = 8
@@ -152,17 +151,8 @@ class BiasChart(Stale, QTableView):
         self._scale, self._has_after = 1.0, False
         self.setModel(self._rows)
         self.setItemDelegate(_Painter(self))
-        self.setAccessibleName(name)
-        self.setShowGrid(False)
-        self.setTabKeyNavigation(False)
+        make_list(self, name)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.horizontalHeader().hide()
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self._set_height()
         theme.changed.connect(self._set_height)
 

@@ -8,19 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QRectF,
-    QSize,
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -32,8 +23,7 @@ from desktop_scope.engine.types import FeatureId
 from desktop_scope.gui import theme
 from desktop_scope.gui.widgets.painting import Stale, number
 from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, draw_bar
-
-Index = QModelIndex | QPersistentModelIndex
+from desktop_scope.gui.widgets.tables import LEFT, RIGHT, Index, RowsModel, make_plain, set_columns
 
 LAYER, TOKEN, LABEL, EFFECT, MEASURED = range(5)
 _TITLES = ("Layer", "Token", "Feature", "Estimated", "Switched off")
@@ -45,9 +35,7 @@ _HELP = (
     "to the left for what stands instead",
     "By how much the difference really fell when this one was off, in nats",
 )
-_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_ALIGN = (_RIGHT, _LEFT, _LEFT, _RIGHT, _RIGHT)
+_ALIGN = (RIGHT, LEFT, LEFT, RIGHT, RIGHT)
 _ROW_HEIGHT = 24
 
 
@@ -69,49 +57,22 @@ class CauseRow:
     measured: float | None = None
 
 
-class _Rows(QAbstractTableModel):
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.rows: tuple[CauseRow, ...] = ()
-        self.top = 1.0
+class _Rows(RowsModel):
+    titles, help, align = _TITLES, _HELP, _ALIGN
+    rows: tuple[CauseRow, ...]
+    top = 1.0
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.rows)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(_TITLES)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        found = {
-            Qt.ItemDataRole.DisplayRole: _TITLES,
-            Qt.ItemDataRole.ToolTipRole: _HELP,
-            Qt.ItemDataRole.TextAlignmentRole: _ALIGN,
-        }.get(Qt.ItemDataRole(role))
-        return None if found is None else found[section]
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        row, column = self.rows[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(row, column)
+    def cell(self, row: CauseRow, column: int, role: int) -> Any:
         if role == FRACTION_ROLE and column in (EFFECT, MEASURED):
             value = row.effect if column == EFFECT else row.measured
             return None if value is None else value / self.top
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.help
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{_TITLES[column]} {self._text(row, column)}"
         if role == Qt.ItemDataRole.ForegroundRole:
             return theme.tokens().muted if column in (LAYER, TOKEN) else None
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _ALIGN[column]
         return None
 
-    @staticmethod
-    def _text(row: CauseRow, column: int) -> str:
+    def text(self, row: CauseRow, column: int) -> str:
         if column == EFFECT:
             return signed(row.effect)
         if column == MEASURED:
@@ -119,11 +80,9 @@ class _Rows(QAbstractTableModel):
         return (row.layer, row.token_text, row.label)[column]
 
     def replace(self, rows: Sequence[CauseRow]) -> None:
-        self.beginResetModel()
-        self.rows = tuple(rows)
         values = [v for row in rows for v in (row.effect, row.measured) if v is not None]
         self.top = max(map(abs, values), default=1.0) or 1.0
-        self.endResetModel()
+        super().replace(tuple(rows))
 
 
 def signed(value: float) -> str:
@@ -144,7 +103,7 @@ class _SignedBar(QStyledItemDelegate):
         painter.setFont(font)
         painter.setPen(theme.tokens().text)
         text = str(index.data(Qt.ItemDataRole.DisplayRole) or "")
-        painter.drawText(rect.adjusted(0, 0, -8, 0), _RIGHT, text)
+        painter.drawText(rect.adjusted(0, 0, -8, 0), RIGHT, text)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(120, option.fontMetrics.height() + 8)
@@ -177,26 +136,12 @@ class CauseTable(Stale, QTableView):
         self._rows = _Rows(self)
         self._by_program = False
         self.setModel(self._rows)
-        self.setAccessibleName("What makes the difference")
+        make_plain(self, "What makes the difference")
+        widths = ((LAYER, 48), (TOKEN, 84), (EFFECT, 132), (MEASURED, 132))
+        set_columns(self, _ROW_HEIGHT, LABEL, widths)
         for column in (EFFECT, MEASURED):
             self.setItemDelegateForColumn(column, _SignedBar(self))
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setShowGrid(False)
-        self.setTabKeyNavigation(False)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.setWordWrap(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(LABEL, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((LAYER, 48), (TOKEN, 84), (EFFECT, 132), (MEASURED, 132)):
-            self.setColumnWidth(column, width)
 
     def set_rows(self, rows: Sequence[CauseRow]) -> None:
         """Show these; a selection stays where its features are still listed."""

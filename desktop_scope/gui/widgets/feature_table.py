@@ -7,16 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    Qt,
-    Signal,
-    Slot,
-)
+from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.types import FeatureRow, Measure, Source
@@ -24,8 +17,7 @@ from desktop_scope.gui import theme
 from desktop_scope.gui.naming import scored, title
 from desktop_scope.gui.widgets.painting import Stale, number, percent
 from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
-
-Index = QModelIndex | QPersistentModelIndex
+from desktop_scope.gui.widgets.tables import LEFT, RIGHT, Index, RowsModel, make_plain, set_columns
 
 LAYER, LABEL, STRENGTH, DENSITY = range(4)
 _TITLES = ("Layer", "Feature", "Strength", "Fires on")
@@ -36,61 +28,43 @@ _HELP = (
     "How strongly it fires, as a share of the strongest activation seen in the evidence",
     "The share of all tokens on which it fires (density)",
 )
-_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_ALIGN = (_RIGHT, _LEFT, _LEFT, _RIGHT)
+_ALIGN = (RIGHT, LEFT, LEFT, RIGHT)
 _ROW_HEIGHT = 26
 _BY_A_PERSON = (Source.CURATED, Source.OWN)
 
 
-class _Rows(QAbstractTableModel):
+class _Rows(RowsModel):
+    titles, help, align = _TITLES, _HELP, _ALIGN
+    rows: tuple[FeatureRow, ...]
+
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.rows: tuple[FeatureRow, ...] = ()
         self.pinned: frozenset[FeatureId] = frozenset()
         self.measure: Measure | None = None
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.rows)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(_TITLES)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        found = self.measure if section == STRENGTH else None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return found.title if found else _TITLES[section]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return found.help if found else _HELP[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _ALIGN[section]
-        return None
+        if self.measure and section == STRENGTH and orientation == Qt.Orientation.Horizontal:
+            if role == Qt.ItemDataRole.DisplayRole:
+                return self.measure.title
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return self.measure.help
+        return super().headerData(section, orientation, role)
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        row, column = self.rows[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(row, column)
+    def cell(self, row: FeatureRow, column: int, role: int) -> Any:
         if role == FRACTION_ROLE and column == STRENGTH:
             return row.found.share if self.measure and row.found else row.strength
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tooltip(row)
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            title_ = self.headerData(column, Qt.Orientation.Horizontal)
-            return f"{title_} {self._text(row, column)}"
         if role == Qt.ItemDataRole.FontRole and column == LABEL:
             return self._font(row)
         if role == Qt.ItemDataRole.ForegroundRole:
             dim = column in (LAYER, DENSITY) or (column == LABEL and row.label.doubtful)
             return theme.tokens().muted if dim else None
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _ALIGN[column]
         return None
 
-    def _text(self, row: FeatureRow, column: int) -> str:
+    def text(self, row: FeatureRow, column: int) -> str:
         if column == LAYER:
             return row.name.rpartition("/")[0]
         if column == LABEL:
@@ -105,11 +79,6 @@ class _Rows(QAbstractTableModel):
     @staticmethod
     def _font(row: FeatureRow) -> QFont | None:
         return theme.strong(theme.ui_font()) if row.label.source in _BY_A_PERSON else None
-
-    def replace(self, rows: Sequence[FeatureRow], measure: Measure | None) -> None:
-        self.beginResetModel()
-        self.rows, self.measure = tuple(rows), measure
-        self.endResetModel()
 
     def set_pinned(self, pinned: frozenset[FeatureId]) -> None:
         self.pinned = pinned
@@ -148,24 +117,10 @@ class FeatureTable(Stale, QTableView):
         self._rows = _Rows(self)
         self._by_program = False
         self.setModel(self._rows)
-        self.setAccessibleName("Features")
+        make_plain(self, "Features")
+        set_columns(self, _ROW_HEIGHT, LABEL, ((LAYER, 52), (STRENGTH, 130), (DENSITY, 72)))
         self.setItemDelegateForColumn(STRENGTH, StrengthBarDelegate(self))
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setShowGrid(False)
-        self.setTabKeyNavigation(False)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(LABEL, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((LAYER, 52), (STRENGTH, 130), (DENSITY, 72)):
-            self.setColumnWidth(column, width)
         self.activated.connect(self._activated)
 
     def set_rows(
@@ -176,7 +131,8 @@ class FeatureTable(Stale, QTableView):
     ) -> None:
         """Show these features; with a measure, it takes the place of how strongly they fire."""
         self._by_program = True
-        self._rows.replace(rows, measure)
+        self._rows.measure = measure
+        self._rows.replace(tuple(rows))
         self._by_program = False
         self.set_chosen(chosen)
 

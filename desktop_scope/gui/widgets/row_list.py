@@ -11,7 +11,6 @@ from typing import Any
 from PySide6.QtCore import (
     QAbstractListModel,
     QModelIndex,
-    QPersistentModelIndex,
     QRect,
     Qt,
     Signal,
@@ -20,7 +19,6 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -29,8 +27,8 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.tables import Index, make_list
 
-Index = QModelIndex | QPersistentModelIndex
 _SIDE, _BOX, _GAP = 10, 13, 8
 ROW_ROLE = int(Qt.ItemDataRole.UserRole) + 41
 
@@ -200,21 +198,12 @@ class RowList(QTableView):
         self._by_program = False
         self.setModel(self._rows)
         self.setItemDelegate(_Painter(self))
-        self.setAccessibleName(name)
         # A list view would lay all rows out, at 1 ms for a thousand; a table those that are seen.
-        self.setShowGrid(False)
-        self.setTabKeyNavigation(False)
+        make_list(self, name)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.horizontalHeader().hide()
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self._set_height()
         theme.changed.connect(self._set_height)
         self.setMouseTracking(True)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.activated.connect(self._activated)
 
     def set_items(self, items: Sequence[Any], current: object = None) -> None:
