@@ -399,6 +399,8 @@ QPushButton, QToolButton {{ background: {raised}; border: 1px solid {line}; bord
 QToolButton {{ background: transparent; border-color: transparent; padding: 3px 6px; }}
 QPushButton:hover, QToolButton:hover, QToolButton:checked {{ background: {selection}; }}
 QPushButton:pressed, QToolButton:pressed, QPushButton:checked {{ background: {line}; }}
+QToolButton[corner="true"] {{ background: {raised}; border-color: {line}; padding: 0 4px; }}
+QToolButton[corner="true"]:hover {{ background: {selection}; }}
 QToolButton[arrow="none"]::menu-indicator {{ image: none; width: 0; }}
 QPushButton:default {{ background: {accent}; color: {surface}; border-color: {accent}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {faint}; }}

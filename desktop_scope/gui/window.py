@@ -30,6 +30,7 @@ from desktop_scope.gui.status import StatusStrip
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.palette import Palette
+from desktop_scope.gui.widgets.plot_menu import news
 from desktop_scope.library.browsing import sae_names
 from desktop_scope.library.folders import Recent
 from desktop_scope.library.model_names import name_of
@@ -73,6 +74,7 @@ class Window(QMainWindow):
             self.restoreGeometry(settings.places[0])
             self.restoreState(settings.places[1], _LAYOUT_VERSION)
         store.changed.connect(self._render)
+        news.told.connect(self._tell)
         self._render(store.state, _EVERYTHING)
 
     # ---- building
@@ -136,6 +138,10 @@ class Window(QMainWindow):
         # In a tool bar it is the action that shows and hides a widget.
         self._strip_bar.actions()[0].setVisible(bool(messages))
         self._strip_bar.setVisible(bool(messages))
+
+    @Slot(str, str, bool)
+    def _tell(self, text: str, hint: str, is_error: bool) -> None:
+        self.store.act(actions.say, Message(text, hint, is_error=is_error))
 
     @Slot(str, str)
     def _dismissed(self, text: str, hint: str) -> None:

@@ -14,6 +14,7 @@ from desktop_scope.evidence.types import Card, CoFiring, Neighbour
 from desktop_scope.gui.naming import with_number
 from desktop_scope.gui.widgets.bar_list import BarList
 from desktop_scope.gui.widgets.painting import muted, number, percent
+from desktop_scope.gui.widgets.plot_menu import headed
 
 _FAR = 0.2  # a best match that is no nearer than this is none
 _COFIRING = (
@@ -52,7 +53,7 @@ class Relations(QWidget):
     def _add(self, name: str) -> tuple[QLabel, BarList]:
         heading, rows = muted(QLabel(name)), BarList(name, clickable=True)
         rows.row_clicked.connect(self._clicked)
-        self._column.addWidget(heading)
+        self._column.addLayout(headed(heading, rows.menu))
         self._column.addWidget(rows)
         return heading, rows
 
@@ -96,7 +97,7 @@ class Relations(QWidget):
             write=write,
             dim=[n for n, row in enumerate(content) if row.doubtful],
         )
-        for widget in (heading, rows):
+        for widget in (heading, rows.menu.button, rows):
             widget.setVisible(bool(content))
         rows.setFixedHeight(rows.sizeHint().height() + 2)
 

@@ -21,7 +21,7 @@ from desktop_scope.engine.types import LensRow, Trace
 from desktop_scope.gui import actions, theme
 from desktop_scope.gui.naming import title, with_number
 from desktop_scope.gui.panels.base import Panel
-from desktop_scope.gui.state import AppState, Message, shown_tokens
+from desktop_scope.gui.state import AppState, shown_tokens
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
@@ -77,7 +77,9 @@ class LayersPanel(Panel):
         heads = QHBoxLayout()
         heads.addWidget(self._heading, 1)
         heads.addWidget(self._more)
+        heads.addWidget(self._map.menu.button)
         heads.addWidget(self._lens_heading)
+        heads.addWidget(self._lens.menu.button)
         self._grid = grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(0)
@@ -192,7 +194,6 @@ class LayersPanel(Panel):
         plot = LinePlot()
         plot.setFixedHeight(96)
         plot.token_clicked.connect(self._token_clicked)
-        plot.not_saved.connect(self._not_saved)
         self._grid.addWidget(plot, 2, 0)
         return plot
 
@@ -241,11 +242,6 @@ class LayersPanel(Panel):
     @Slot(int)
     def _pin_chosen(self, slot: int) -> None:
         self.store.act(actions.select, feature=self.store.state.pins[slot].feature)
-
-    @Slot(str)
-    def _not_saved(self, path: str) -> None:
-        trouble = Message(f"The lines could not be saved as {path}.", "Choose another place.")
-        self.store.act(actions.say, trouble)
 
     @Slot(int)
     def _token_clicked(self, position: int) -> None:

@@ -27,7 +27,9 @@ from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Pixels, muted, number
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.point_map import PointMap
 
 _CLOSE_UP = 24.0  # the zoom of “Find”
@@ -60,6 +62,7 @@ class MapPanel(Panel):
         self._map: FeatureMap | None = None
         self._points = PointMap()
         self._points.setToolTip("")
+        self._menu = PlotMenu(self._points, "Map of features", self._table, self._points.paint)
         self._points.point_hovered.connect(self._hovered)
         self._points.point_chosen.connect(self._chosen)
         self._color = QComboBox()
@@ -203,6 +206,18 @@ class MapPanel(Panel):
             self._nearby.addItems(lines)
             for row, line in enumerate(lines):
                 self._nearby.item(row).setToolTip(line)
+
+    def _table(self) -> Columns:
+        found = self._map
+        if found is None:
+            return {}
+        features = map(FeatureId, found.sae.tolist(), found.index.tolist())
+        return {
+            "feature": [self.store.state.name_of(feature) for feature in features],
+            "x": found.points[:, 0],
+            "y": found.points[:, 1],
+            "score of its label": found.scores,
+        }
 
     def _point(self, feature: FeatureId | None) -> int:
         return -1 if feature is None or self._map is None else self._map.place(feature)

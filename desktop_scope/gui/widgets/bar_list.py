@@ -32,7 +32,9 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Stale, muted, number
+from desktop_scope.gui.widgets.plot_menu import PlotMenu, headed
 from desktop_scope.gui.widgets.strength_bar import draw_bar
 from desktop_scope.gui.widgets.token_layout import shown
 
@@ -144,6 +146,8 @@ class BarList(Stale, QListView):
         self.setTabKeyNavigation(False)
         if clickable:
             self.viewport().setCursor(Qt.CursorShape.PointingHandCursor)
+        # Its corner holds a number.
+        self.menu = PlotMenu(self, self.accessibleName(), self.table, corner=False)
         self.clicked.connect(self._clicked)
         self.activated.connect(self._clicked)
 
@@ -170,6 +174,11 @@ class BarList(Stale, QListView):
         self._signed, self._grey = signed, grey
         self._rows.replace(rows, top, write, dim)
         self.updateGeometry()
+
+    def table(self) -> Columns:
+        """Words and values."""
+        words, values = zip(*self._rows.rows, strict=True) if self._rows.rows else ((), ())
+        return {"word": words, "value": values}
 
     def rows(self) -> _Rows:
         """The rows' model."""
@@ -243,7 +252,7 @@ class PromotesList(QWidget):
             heading.setToolTip(help_)
             column = QVBoxLayout()
             column.setSpacing(4)
-            column.addWidget(heading)
+            column.addLayout(headed(heading, rows.menu))
             column.addWidget(rows, 1)
             columns.addLayout(column, 1)
         self.promotes.row_clicked.connect(self._promoted)

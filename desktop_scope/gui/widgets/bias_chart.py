@@ -17,7 +17,9 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Stale, number
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.strength_bar import draw_bar
 from desktop_scope.gui.widgets.tables import Index, make_list
 
@@ -152,6 +154,7 @@ class BiasChart(Stale, QTableView):
         self.setModel(self._rows)
         self.setItemDelegate(_Painter(self))
         make_list(self, name)
+        self.menu = PlotMenu(self, name, self.table)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self._set_height()
         theme.changed.connect(self._set_height)
@@ -165,6 +168,22 @@ class BiasChart(Stale, QTableView):
         top = self.verticalScrollBar().value()
         self._rows.replace(rows)
         self.verticalScrollBar().setValue(top)
+
+    def table(self) -> Columns:
+        """The bars, each with the heading above it."""
+        heading, headings = "", []
+        for row in self._rows.rows:
+            if isinstance(row, str):
+                heading = row
+            else:
+                headings.append(heading)
+        bars = self.bars()
+        return {
+            "under": headings,
+            "title": [bar.title for bar in bars],
+            "value": [bar.value for bar in bars],
+            "after": [bar.after for bar in bars],
+        }
 
     def bars(self) -> list[Bar]:
         """What is shown."""

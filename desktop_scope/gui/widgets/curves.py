@@ -12,7 +12,9 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Stale, number
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 
 _GUTTER, _GAP, _DOT = 44.0, 22.0, 3.5
 
@@ -58,6 +60,7 @@ class Curves(Stale, QWidget):
         self._marked: float | None = None
         self._current = -1
         self.setAccessibleName(name)
+        self.menu = PlotMenu(self, name, self.table)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -86,6 +89,18 @@ class Curves(Stale, QWidget):
         self._safe, self._marked = safe, marked
         self._current = min(self._current, len(self._at) - 1)
         self.update()
+
+    def table(self) -> Columns:
+        """The points of all curves."""
+        columns: dict[str, Sequence[float]] = {"strength": self._at}
+        for curve in self._curves:
+            middle, low, high = zip(*curve.values, strict=True) if curve.values else ((), (), ())
+            columns |= {
+                curve.title: middle,
+                f"{curve.title}, low": low,
+                f"{curve.title}, high": high,
+            }
+        return columns
 
     def current(self) -> int:
         """The point that is looked at; −1 for none."""

@@ -29,7 +29,9 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from desktop_scope.experiments.graph_layout import HEIGHT, WIDTH, Drawing
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Stale
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 
 _SMALLEST, _LARGEST = 0.08, 3.0
 _READABLE = 0.55  # scale from which the words in boxes grow with them
@@ -71,6 +73,7 @@ class GraphView(Stale, QWidget):
         self.setAccessibleName("The path from the text to the answer")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 80)
+        self.menu = PlotMenu(self, self.accessibleName(), self.table, self._paint_sharp)
 
     # ---- what is shown
 
@@ -84,6 +87,17 @@ class GraphView(Stale, QWidget):
         if new or self._fits:
             self.fit()
         self.update()
+
+    def table(self) -> Columns:
+        """The edges, and what the boxes at their ends say."""
+        drawing = self._drawing
+        if drawing is None:
+            return {"from": (), "to": (), "carries": ()}
+        return {
+            "from": [self._words[n] for n in drawing.source],
+            "to": [self._words[n] for n in drawing.target],
+            "carries": drawing.carried,
+        }
 
     def set_marks(self, pinned: frozenset[int], chosen: int) -> None:
         """Outline the pinned nodes, and show the edges of the chosen one alone."""
@@ -163,9 +177,14 @@ class GraphView(Stale, QWidget):
         picture = QPixmap(self.size() * ratio)
         picture.setDevicePixelRatio(ratio)
         picture.fill(theme.tokens().surface)
-        self._paint_all(QPainter(picture), drawing)
+        with QPainter(picture) as brush:
+            self._paint_all(brush, drawing)
         self._picture = (picture, QPointF(self._origin), self._scale)
         painter.drawPixmap(0, 0, picture)
+
+    def _paint_sharp(self, painter: QPainter, ratio: float) -> None:
+        if self._drawing is not None:
+            self._paint_all(painter, self._drawing)
 
     def _paint_all(self, painter: QPainter, drawing: Drawing) -> None:
         painter.setFont(theme.small(self.font()))
@@ -177,7 +196,6 @@ class GraphView(Stale, QWidget):
         self._paint_edges(painter, drawing)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_nodes(painter, drawing)
-        painter.end()
 
     def _paint_layers(self, painter: QPainter, drawing: Drawing) -> None:
         t, free = theme.tokens(), float("inf")

@@ -9,6 +9,7 @@ instead of 2.8, and hatching, row strengths and labels would be our own there, t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.heat_cells import cell_pixels, edges
 from desktop_scope.gui.widgets.painting import (
     Pixels,
@@ -36,6 +38,7 @@ from desktop_scope.gui.widgets.painting import (
     image_of,
     number,
 )
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.token_layout import shown
 
 LABEL_LENGTH = 64  # room for token labels, at most
@@ -75,6 +78,8 @@ class HeatMap(Stale, QWidget):
         self._image = QImage()
         self._key: object = None
         self.setAccessibleName(self.tr("Layers by tokens"))
+        name = self.accessibleName()
+        self.menu = PlotMenu(self, name, self.table, self._draw_sharp, corner=False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -154,6 +159,17 @@ class HeatMap(Stale, QWidget):
     def current(self) -> tuple[int, int]:
         """The chosen layer and token, −1 for none."""
         return self._current
+
+    def table(self) -> Columns:
+        """The cells, layer by layer."""
+        n_layers, n_tokens = self._values.shape
+        columns: dict[str, Any] = {
+            "layer": np.repeat(np.array(self._row_labels), n_tokens),
+            "position": np.tile(np.arange(n_tokens), n_layers),
+        }
+        if self._texts:
+            columns["token"] = list(self._texts) * n_layers
+        return columns | {"value": np.where(self._masked, np.nan, self._values).ravel()}
 
     def gutters(self) -> tuple[int, int]:
         """Room left and right of the cells, for plots that share the token axis."""
@@ -273,6 +289,10 @@ class HeatMap(Stale, QWidget):
                     self._draw(painter, ratio)
             self._key = key
         return self._image
+
+    def _draw_sharp(self, painter: QPainter, ratio: float) -> None:
+        if self._values.size:
+            self._draw(painter, ratio)
 
     def _draw(self, painter: QPainter, ratio: float) -> None:
         area = self._area()

@@ -21,7 +21,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Stale, number, percent
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 
 
 class Histogram(Stale, QWidget):
@@ -35,6 +37,7 @@ class Histogram(Stale, QWidget):
         self._log = False
         self._hovered = -1
         self.setAccessibleName(self.tr("How often it fires how strongly"))
+        self.menu = PlotMenu(self, self.accessibleName(), self.table)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -74,6 +77,11 @@ class Histogram(Stale, QWidget):
         """Whether the heights are logarithmic, so that rare strong bins can be seen."""
         self._log = log
         self.update()
+
+    def table(self) -> Columns:
+        """The bins."""
+        counts = self._counts.astype(np.int64)
+        return {"from": self._edges[:-1], "to": self._edges[1:], "tokens": counts}
 
     def bin_at(self, point: QPoint) -> int:
         """The bin at a point, or −1."""

@@ -12,7 +12,9 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from desktop_scope.engine.types import LensRow
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Stale, percent
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.token_layout import shown
 
 _WIDTH = 118
@@ -38,6 +40,8 @@ class LensColumn(Stale, QWidget):
         self.setFixedWidth(_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
+        # Its corner holds a number.
+        self.menu = PlotMenu(self, "Logit lens", self.table, self._paint, corner=False)
         self.setAccessibleName(self.tr("Logit lens"))
 
     def sizeHint(self) -> QSize:
@@ -50,6 +54,16 @@ class LensColumn(Stale, QWidget):
         if rows:
             self.setAccessibleDescription(self.read_out(len(rows) - 1))
         self.update()
+
+    def table(self) -> Columns:
+        """The words of all layers, likeliest first."""
+        every = [
+            (row.layer, rank, word, p)
+            for row in self._rows
+            for rank, (word, p) in enumerate(zip(row.texts, row.probs, strict=True), start=1)
+        ]
+        layers, ranks, words, probs = zip(*every, strict=True) if every else ((), (), (), ())
+        return {"layer": layers, "rank": ranks, "word": words, "probability": probs}
 
     def read_out(self, layer: int) -> str:
         """One layer in words."""
@@ -79,31 +93,35 @@ class LensColumn(Stale, QWidget):
 
     def _draw(self) -> QPixmap:
         """All rows as one picture: they change far less often than they are painted."""
-        ratio, t, first = self.devicePixelRatioF(), theme.tokens(), self._first_row()
+        ratio = self.devicePixelRatioF()
         picture = QPixmap(self.size() * ratio)
         picture.setDevicePixelRatio(ratio)
         picture.fill(Qt.GlobalColor.transparent)
+        with QPainter(picture) as painter:
+            self._paint(painter, ratio)
+        return picture
+
+    def _paint(self, painter: QPainter, ratio: float) -> None:
+        t, first = theme.tokens(), self._first_row()
         step = max(1, -(-_LINE // max(int(first.height()), 1)))  # low rows share a line
         font = theme.small(theme.ui_font())
         font.setPixelSize(min(font.pixelSize(), max(int(first.height() * step) - 1, 8)))
         measure = QFontMetrics(font)
         elide, height = Qt.TextElideMode.ElideRight, measure.height()
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        with QPainter(picture) as painter:
-            painter.setFont(font)
-            tops = [first.center().y() - r.layer * first.height() - height / 2 for r in self._rows]
-            whole = [(row, top) for row, top in zip(self._rows, tops, strict=True) if top >= 0]
-            for row, top in whole[::-step]:
-                sure = row.probs[0]
-                painter.setPen(t.text if sure >= _SURE else t.muted)
-                room = QRectF(4, top, _WIDTH - _NUMBERS, height)
-                word = measure.elidedText(shown(row.texts[0]).text, elide, int(room.width()))
-                painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, word)
-                painter.setPen(t.muted)
-                painter.drawText(
-                    QRectF(_WIDTH - _NUMBERS, top, _NUMBERS - 4, height), right, percent(sure)
-                )
-        return picture
+        painter.setFont(font)
+        tops = [first.center().y() - r.layer * first.height() - height / 2 for r in self._rows]
+        whole = [(row, top) for row, top in zip(self._rows, tops, strict=True) if top >= 0]
+        for row, top in whole[::-step]:
+            sure = row.probs[0]
+            painter.setPen(t.text if sure >= _SURE else t.muted)
+            room = QRectF(4, top, _WIDTH - _NUMBERS, height)
+            word = measure.elidedText(shown(row.texts[0]).text, elide, int(room.width()))
+            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, word)
+            painter.setPen(t.muted)
+            painter.drawText(
+                QRectF(_WIDTH - _NUMBERS, top, _NUMBERS - 4, height), right, percent(sure)
+            )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._picture = None

@@ -9,43 +9,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from pyqtgraph.exporters import CSVExporter, ImageExporter
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QColor, QKeyEvent, QMouseEvent, QPainter
-from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QFileDialog, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.heat_map import axis_gutter
 from desktop_scope.gui.widgets.painting import Stale, number
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.token_layout import shown
 
 Line = tuple[str, NDArray[np.floating], QColor]
-
-_FORMATS = ("png", "svg", "csv")
-_PICTURE_SCALE = 3  # for print
 
 # Drawn as one path instead of segments, four lines over 2,000 tokens take 220 ms instead of 14.
 pg.setConfigOptions(useOpenGL=False, antialias=True, segmentedLineMode="on")
 
 
 class LinePlot(Stale, pg.PlotWidget):
-    """Lines over tokens. The wheel enlarges their heights; the context menu saves them.
+    """Lines over tokens. The wheel enlarges their heights; the context menu takes them along.
 
     Signals:
         token_clicked: The user clicked at a token, or moved to it with the arrow keys.
         token_hovered: The pointer is over a token; −1 when it left.
-        not_saved: The file of this name could not be written.
     """
 
     token_clicked = Signal(int)
     token_hovered = Signal(int)
-    not_saved = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,9 +62,9 @@ class LinePlot(Stale, pg.PlotWidget):
         self._axis.setStyle(tickLength=0, tickTextOffset=6, maxTickLevel=0)
         self._axis.setGrid(255)
         self._axis.setZValue(-1)
-        self._make_menu()
         self.set_gutters(axis_gutter(self), 8)
         self.setAccessibleName(self.tr("Pinned features over the tokens"))
+        self._make_menu()
         self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -187,54 +182,34 @@ class LinePlot(Stale, pg.PlotWidget):
             curve.setPen(color, width=1.5 * ratio)
 
     def _make_menu(self) -> None:
-        """Leave of pyqtgraph's menu what makes sense here, and save without its large dialog."""
-        self.plotItem.setMenuEnabled(False, enableViewBoxMenu=True)
-        for action in self._view.menu.actions():
-            if action.menu() is not None:
-                self._view.menu.removeAction(action)
-        self.scene().contextMenu = [
-            QAction(self.tr("Save as {0}…").format(ending.upper()), self) for ending in _FORMATS
-        ]
-        for action, ending in zip(self.scene().contextMenu, _FORMATS, strict=True):
-            action.setData(ending)
-            action.triggered.connect(self._choose_file)
+        """The menu of all plots instead of pyqtgraph's."""
+        self.plotItem.setMenuEnabled(False, enableViewBoxMenu=False)
+        whole = QAction(self.tr("&Whole height"), self)
+        whole.triggered.connect(self._show_whole)
+        self.menu = PlotMenu(self, self.accessibleName(), self.table, self._paint, more=[whole])
 
     @Slot()
-    def _choose_file(self) -> None:
-        ending = self.sender().data()
-        kinds = f"{ending.upper()} (*.{ending})"
-        path, _ = QFileDialog.getSaveFileName(self, self.tr("Save"), f"lines.{ending}", kinds)
-        if path:
-            try:
-                self.save(Path(path), ending)
-            except OSError:
-                self.not_saved.emit(path)
+    def _show_whole(self) -> None:
+        """Undo what the wheel did."""
+        limits = self._view.state["limits"]["yLimits"]
+        self._view.setRange(yRange=limits, padding=0)
 
-    def save(self, path: Path, ending: str) -> None:
-        """Write a picture ("png", "svg") or the values ("csv").
+    def table(self) -> Columns:
+        """The lines, token by token."""
+        columns: dict[str, Any] = {"position": range(self.n_tokens())}
+        if self._texts:
+            columns["token"] = self._texts[: self.n_tokens()]
+        return columns | {name: values for name, values, _ in self._lines}
 
-        Raises:
-            OSError: The file cannot be written.
-        """
-        path.write_bytes(b"")  # the exporters would be silent about it
-        if ending == "csv":
-            table = CSVExporter(self.plotItem)
-            table.parameters()["columnMode"] = "(x,y,y,y) for all plots"
-            table.export(str(path))
-        elif ending == "png":
-            picture = ImageExporter(self.plotItem)
-            picture.parameters()["width"] = _PICTURE_SCALE * self.width()
-            self._set_pens(_PICTURE_SCALE)
-            picture.export(toBytes=True).save(str(path), ending)
-            self._set_pens(self.devicePixelRatioF())
-        else:  # pyqtgraph 0.14's exporter trips over the paths that Qt 6.11 writes
-            drawing = QSvgGenerator()
-            drawing.setFileName(str(path))
-            drawing.setSize(self.size())
-            drawing.setViewBox(self.rect())
-            drawing.setResolution(self.logicalDpiX())
-            with QPainter(drawing) as painter:
-                self.scene().render(painter, QRectF(self.rect()), QRectF(self.rect()))
+    def _paint(self, painter: QPainter, ratio: float) -> None:
+        # Pens are as many device pixels wide; on paper the cached lines would be coarse.
+        self._set_pens(ratio)
+        for curve in self.listDataItems():
+            curve.setCacheMode(curve.CacheMode.NoCache)
+        self.scene().render(painter, QRectF(self.rect()), QRectF(self.rect()))
+        for curve in self.listDataItems():
+            curve.setCacheMode(curve.CacheMode.DeviceCoordinateCache)
+        self._set_pens(self.devicePixelRatioF())
 
     def _go(self, token: int) -> None:
         if token >= 0 and token != self._current:

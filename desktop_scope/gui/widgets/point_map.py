@@ -186,23 +186,31 @@ class PointMap(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         ratio = self.devicePixelRatioF()
+        with QPainter(self) as painter:
+            self.paint(painter, ratio)
+            if self._hovered >= 0:
+                self._ring(painter, self._hovered, theme.tokens().muted, 5.0)
+            if self.hasFocus():
+                painter.setPen(QPen(theme.tokens().accent, 1))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
+
+    def paint(self, painter: QPainter, ratio: float) -> None:
+        """Draw all but what only the pointer and the keyboard are about.
+
+        Args:
+            painter: Of any device.
+            ratio: Its pixels to one of this widget.
+        """
         pixels = self._raster(ratio)
-        painter = QPainter(self)
         painter.drawImage(QPointF(0, 0), image_of(pixels, ratio))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_regions(painter)
         for point, color in self._rings:
             self._ring(painter, point, color, 6.0)
-        if self._hovered >= 0:
-            self._ring(painter, self._hovered, theme.tokens().muted, 5.0)
         if self._chosen >= 0:
             self._ring(painter, self._chosen, theme.tokens().surface, 10.0)
             self._ring(painter, self._chosen, theme.tokens().text, 8.0)
-        if self.hasFocus():
-            painter.setPen(QPen(theme.tokens().accent, 1))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
-        painter.end()
 
     def _ring(self, painter: QPainter, point: int, color: QColor, radius: float) -> None:
         painter.setPen(QPen(color, 2))

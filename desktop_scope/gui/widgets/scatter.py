@@ -12,7 +12,9 @@ from PySide6.QtGui import QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Stale, number
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 
 _DOT = 3.5
 _NEAR = 8  # pixels from a point that count as on it
@@ -28,6 +30,7 @@ class Scatter(Stale, QWidget):
         self._words: tuple[str, ...] = ()
         self.setAccessibleName(f"{y_name} against {x_name}")
         self.setMinimumSize(80, 80)
+        self.menu = PlotMenu(self, self.accessibleName(), self.table)
 
     def set_points(self, x: Sequence[float], y: Sequence[float], words: Sequence[str]) -> None:
         """Show points, each with what is said of it on hover."""
@@ -35,6 +38,10 @@ class Scatter(Stale, QWidget):
         self._words = tuple(words)
         self.setAccessibleDescription(f"{len(self._x)} points")
         self.update()
+
+    def table(self) -> Columns:
+        """The points."""
+        return {self._names[0]: self._x, self._names[1]: self._y, "what": self._words}
 
     def sizeHint(self) -> QSize:
         return QSize(200, 200)

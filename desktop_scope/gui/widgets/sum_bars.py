@@ -11,7 +11,9 @@ from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
 
 from desktop_scope.gui import theme
 from desktop_scope.gui.widgets.cause_table import draw_signed, signed
+from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import percent
+from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.strength_bar import draw_bar
 
 _NUMBERS = "+00.00"
@@ -125,12 +127,24 @@ class SumBars(QScrollArea):
 
     def __init__(self, what: str, name: str) -> None:
         super().__init__(widgetResizable=True)
+        self._what = what
         self._bars = _Bars(what)
         self._bars.clicked.connect(self.row_clicked.emit)
         self.setAccessibleName(name)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidget(self._bars)
+        self.menu = PlotMenu(self, name, self.table)
+
+    def table(self) -> Columns:
+        """The rows."""
+        rows = self._bars.rows
+        return {
+            self._what: [row.name for row in rows],
+            "features (nats)": [row.effect for row in rows],
+            "unexplained share": [row.unexplained for row in rows],
+            "correlation with measured": [row.pearson for row in rows],
+        }
 
     def set_rows(self, rows: Sequence[SumRow]) -> None:
         """Show these."""
