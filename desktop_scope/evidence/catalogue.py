@@ -226,7 +226,7 @@ class Catalogue:
         known, index = self._evidence[feature.sae], feature.index
         direction = self._engine.direction(feature)
         effect = None if direction is None else self._engine.lens.logit_effect(direction)
-        neighbours, family = self._family(feature)
+        neighbours, family = self._family(feature, ())
         return Card(
             feature=feature,
             name=self.name(feature),
@@ -284,9 +284,13 @@ class Catalogue:
         )
 
     def _find_family(
-        self, feature: FeatureId
+        self, feature: FeatureId, shown: tuple[int, ...]
     ) -> tuple[tuple[Neighbour, ...], tuple[Neighbour, ...]]:
-        """Nearest features in this layer and the ones beside it; best match in every SAE."""
+        """Nearest features in this layer and the ones beside it; best match in every SAE.
+
+        Args:
+            shown: Of each SAE only the first so many features; empty for all.
+        """
         own = sae_of(self._engine.saes, feature)
         direction = own.decoder_row(feature.index) if own.in_stream else None
         mates = self._mates(feature)
@@ -297,12 +301,15 @@ class Catalogue:
             cosines = None
             if direction is not None and sae.in_stream:
                 cosines = sae.cosines(direction)
+                if shown:
+                    cosines[shown[slot] :] = -1.0
             if slot == feature.sae:
                 family.append(self._neighbour(feature, 1.0, 1.0 if mates else math.nan))
                 if cosines is not None:
                     cosines[feature.index] = -1.0
-            else:
-                family += self._best_match(slot, cosines, mates.get(slot))
+            elif not shown or shown[slot]:
+                n = shown[slot] if shown else sae.d_sae
+                family += self._best_match(slot, cosines, mates.get(slot), n)
             if cosines is not None and abs(infos[slot].layer - infos[feature.sae].layer) <= 1:
                 top = np.argpartition(cosines, -min(_N_NEIGHBOURS, len(cosines)))[-_N_NEIGHBOURS:]
                 near += [(float(cosines[i]), FeatureId(slot, int(i))) for i in top]
@@ -311,11 +318,11 @@ class Catalogue:
         return nearest, tuple(family)
 
     def _best_match(
-        self, slot: int, cosines: Floats | None, mates: Mates | None
+        self, slot: int, cosines: Floats | None, mates: Mates | None, n_shown: int
     ) -> tuple[Neighbour, ...]:
         """The same concept in another SAE: what fires most alike, else what points most alike."""
-        if mates is not None and len(mates.index):
-            k = int(mates.correlation.argmax())
+        if mates is not None and (mates.index < n_shown).any():
+            k = int(np.where(mates.index < n_shown, mates.correlation, -np.inf).argmax())
             index, correlation = int(mates.index[k]), float(mates.correlation[k])
         elif cosines is not None:
             index, correlation = int(cosines.argmax()), math.nan
@@ -353,7 +360,7 @@ class Catalogue:
 
     def follow(self, request: FollowFeature) -> FeaturePath:
         """A feature and its best match in every other SAE, over the tokens of a text."""
-        _, family = self._family(request.feature)
+        _, family = self._family(request.feature, request.shown)
         trace = request.trace
         values = np.stack(
             [

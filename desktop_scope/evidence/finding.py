@@ -82,7 +82,8 @@ class Finder:
         """Features of one SAE that no filter holds back, but for the words of the query, [N]."""
         known = self._catalogue.evidence[slot]
         keep = ~(known.density > request.max_density)
-        keep[request.n_features :] = False
+        if request.shown:
+            keep[request.shown[slot] :] = False
         if request.min_score > 0:
             keep &= known.scores >= request.min_score
         if request.on_list:

@@ -86,7 +86,7 @@ class RankFeatures(Request):
         layers: First and last layer, both included.
         words: Only features whose label matches; empty for all.
         max_density: Features that fire on a larger share of tokens are left out.
-        n_features: Only the first so many of each SAE (a Matryoshka prefix).
+        shown: Of each SAE only the first so many features; all where it is empty.
         min_score: Only features whose label was scored at least so high; 0 for all.
         on_list: Only those on this list of the user's, such as the stars; empty for all.
         of_kind: Only those whose label is of this kind; empty for all.
@@ -106,7 +106,7 @@ class RankFeatures(Request):
     layers: tuple[int, int] = (0, 10_000)
     words: str = ""
     max_density: float = 1.0
-    n_features: int = 1_000_000_000
+    shown: tuple[int, ...] = ()
     limit: int = 200
     revision: int = 0  # of what is known about the features
     min_score: float = 0.0
@@ -154,6 +154,7 @@ class FollowFeature(Request):
     trace: Trace
     feature: FeatureId
     revision: int = 0  # of what is known about the features
+    shown: tuple[int, ...] = ()  # of each SAE only the first so many features; empty for all
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QAbstractButton, QComboBox
 
+from desktop_scope.engine.sizes import sizes
 from desktop_scope.evidence.requests import Scope
 from desktop_scope.evidence.types import Card
 from desktop_scope.gui import (
@@ -22,6 +23,7 @@ from desktop_scope.gui import (
     recipe_actions,
     search_actions,
     why_actions,
+    zoom_actions,
 )
 from desktop_scope.gui.choices import DEVICES, DTYPES
 from desktop_scope.gui.state import AppState
@@ -172,6 +174,10 @@ def _can_answer(state: AppState) -> bool:
     return state.model is not None and bool(state.prompt.text.strip())
 
 
+def _has_sizes(state: AppState) -> bool:
+    return bool(sizes(state.saes))
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("file.open", "&File", "&Open files …", "Ctrl+O",
             lambda window: window.library.choose_files()),
@@ -255,6 +261,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.audit", "&View", "Go to the a&udit", "", _focus("audit")),
     Command("view.card", "&View", "Go to the feature &card", "Ctrl+4", _focus("card")),
     Command("view.map", "&View", "Go to the &map", "Ctrl+7", _focus("map")),
+    Command("view.finer", "&View", "&Finer: more features", "Ctrl+Shift+Up",
+            lambda window: window.store.act(zoom_actions.step, 1), _has_sizes),
+    Command("view.coarser", "&View", "C&oarser: fewer features", "Ctrl+Shift+Down",
+            lambda window: window.store.act(zoom_actions.step, -1), _has_sizes),
     Command("view.dark", "&View", "&Dark or light", "Ctrl+D", lambda window: window.toggle_theme()),
     Command("view.larger", "&View", "L&arger type", "Ctrl++", lambda window: window.zoom(1)),
     Command("view.smaller", "&View", "S&maller type", "Ctrl+-", lambda window: window.zoom(-1)),

@@ -5,22 +5,19 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QSizePolicy,
     QToolButton,
     QWidget,
 )
 
-from desktop_scope.engine.types import SaeInfo
 from desktop_scope.gui import actions, doctor, theme
 from desktop_scope.gui.lights import icon_of
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
-from desktop_scope.gui.widgets.painting import muted
+from desktop_scope.gui.zoom_bar import ZoomBar
 
 _LISTED = 40  # SAEs in the menu; more are in the library
 
@@ -47,20 +44,14 @@ class Header(QWidget):
         self._saes.setMenu(self._menu)
         self._saes.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._saes.setProperty("arrow", "none")  # its text has one
-        self._zoom = muted(QLabel("zoom"))
-        self._zoom.setToolTip(
-            "The SAEs are nested: the first features alone are a coarse dictionary, all of them\n"
-            "a fine one. Coarse features are broad topics, fine ones are particular."
-        )
-        self._row = row = QHBoxLayout(self)
+        self._zoom = ZoomBar(store)
+        row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 8, 4)
         row.setSpacing(8)
         row.addWidget(self._model)
         row.addWidget(self._saes)
         row.addStretch(1)
         row.addWidget(self._zoom)
-        self._group = QButtonGroup(self)
-        self._zooms: dict[int, QToolButton] = {}
         row.addSpacing(8)
         self._back = tool_button("←", "Back (Alt+Left)", name="Back")
         self._back.clicked.connect(self._go_back)
@@ -69,7 +60,6 @@ class Header(QWidget):
         row.addWidget(self._back)
         row.addWidget(self._forward)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._zoom.hide()
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:  # type: ignore[override]
         """Draw."""
@@ -79,31 +69,10 @@ class Header(QWidget):
         if fields & {"model", "saes", "health"}:
             self._draw_count(state)
             self._saes.setVisible(state.model is not None)
-            self._offer(_nested(state.saes))
-        if self._zooms and fields & {"filters", "saes"}:
-            shown = min(state.filters.n_features, max(self._zooms))
-            self._zooms[shown].setChecked(True)
+        if fields & {"saes", "zoom"}:
+            self._zoom.draw(state)
         self._back.setEnabled(bool(state.back))
         self._forward.setEnabled(bool(state.forward))
-
-    def _offer(self, widths: tuple[int, ...]) -> None:
-        """One button for each nested width."""
-        if tuple(self._zooms) == widths:
-            return
-        for button in self._zooms.values():
-            self._group.removeButton(button)
-            self._row.removeWidget(button)
-            button.hide()
-            button.deleteLater()
-        self._zooms = {}
-        for width in widths:
-            help_ = f"The first {width:,} features of every layer"
-            button = tool_button(f"{width:,}", help_, checkable=True)
-            button.clicked.connect(self._zoomed)
-            self._group.addButton(button)
-            self._row.insertWidget(self._row.indexOf(self._zoom) + 1 + len(self._zooms), button)
-            self._zooms[width] = button
-        self._zoom.setVisible(bool(widths))
 
     def _draw_count(self, state: AppState) -> None:
         """How many are open, with the worst light of those that were examined."""
@@ -144,11 +113,6 @@ class Header(QWidget):
         self._store.act(actions.check, *range(len(self._store.state.saes)))
 
     @Slot()
-    def _zoomed(self) -> None:
-        width = next(w for w, button in self._zooms.items() if button.isChecked())
-        self._store.act(actions.set_filters, n_features=width)
-
-    @Slot()
     def _go_back(self) -> None:
         self._store.act(actions.go_back)
 
@@ -166,10 +130,3 @@ def _model_name(state: AppState) -> str:
 def _help(state: AppState, slot: int) -> str:
     health = state.health_of(slot)
     return health.reason if health else "Choose it to measure how it fits, on a short text."
-
-
-def _nested(saes: tuple[SaeInfo, ...]) -> tuple[int, ...]:
-    """The nested widths that all SAEs share; none where they differ or are not nested."""
-    kinds = {info.prefixes for info in saes}
-    widths = kinds.pop() if len(kinds) == 1 else ()
-    return widths if len(widths) > 1 else ()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.feature_names import feature_name
 from desktop_scope.engine.requests import Workspace
+from desktop_scope.engine.sizes import shown_at
 from desktop_scope.engine.types import (
     FeatureId,
     Generation,
@@ -39,6 +40,7 @@ from desktop_scope.gui.states.recipes import RecipesState
 from desktop_scope.gui.states.search import SearchState
 from desktop_scope.gui.states.steering import SteeringState
 from desktop_scope.gui.states.why import WhyState
+from desktop_scope.gui.states.zoom import ZoomState
 from desktop_scope.library.browsing import Listing
 from desktop_scope.library.entries import Library, ModelEntry
 from desktop_scope.library.folders import Shelf
@@ -62,7 +64,6 @@ class Filters:
     words: str = ""
     layers: tuple[int, int] = (0, 10_000)  # all
     max_density: float = 0.10
-    n_features: int = 1_000_000_000  # a Matryoshka prefix; all by default
     min_score: float = 0.0  # of the label
     on_list: str = ""  # one of the user's, such as the stars; empty for all
     of_kind: str = ""  # what sort of label; empty for all
@@ -163,6 +164,7 @@ class AppState:
     why: WhyState = field(default_factory=WhyState)
     audit: AuditState = field(default_factory=AuditState)
     map: MapState = field(default_factory=MapState)
+    zoom: ZoomState = field(default_factory=ZoomState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)
@@ -196,6 +198,11 @@ class AppState:
     def interventions(self) -> tuple[Intervention, ...]:
         """What the rack does to the model."""
         return tuple(dial.intervention() for dial in self.rack if dial.acts)
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """How many features of each SAE are looked at; nothing where it is all of them."""
+        return shown_at(self.saes, self.zoom.size)
 
     @property
     def steered_prompt(self) -> Prompt:

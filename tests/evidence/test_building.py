@@ -553,7 +553,7 @@ def test_what_was_gathered_is_named_and_found_by_its_words(own_cache):
     assert all(label.source is Source.AUTOMATIC for label in labels)
     few = [np.count_nonzero(acts[:, index]) < 4 for index in range(N)]
     assert all(label.confidence == "low" for label, rare in zip(labels, few, strict=True) if rare)
-    request = RankFeatures(Scope.ALL, None, 0, RankBy.MAXIMUM, (0, 9), "never seen", 1.0, 10**9)
+    request = RankFeatures(Scope.ALL, None, 0, RankBy.MAXIMUM, (0, 9), "never seen", 1.0)
     found = [row.feature for row in catalogue.rank(request).rows]
     assert {index for slot, index in found if slot == 1} == set(np.flatnonzero(silent))
     (saved, *_) = sorted((own_cache / "labels").iterdir())

@@ -49,7 +49,6 @@ def everything(trace) -> RankFeatures:
         layers=(0, 10_000),
         words="",
         max_density=1.0,
-        n_features=1_000_000,
         limit=1_000_000,
     )
 
@@ -131,7 +130,7 @@ def test_filters_keep_what_passes_and_nothing_else(catalogue, everything):
     filtered = {
         "layers": (replace(everything, layers=(3, 7)), lambda r: 3 <= r.feature.sae <= 7),
         "density": (replace(everything, max_density=0.01), lambda r: r.density <= 0.01),
-        "prefix": (replace(everything, n_features=256), lambda r: r.feature.index < 256),
+        "prefix": (replace(everything, shown=(256,) * 30), lambda r: r.feature.index < 256),
     }
     for name, (request, passes) in filtered.items():
         assert features(catalogue.rank(request)) == [r.feature for r in rows if passes(r)], name

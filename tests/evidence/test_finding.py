@@ -65,7 +65,7 @@ def test_all_filters_hold_together_for_every_way(workbench, catalogue, trace, wa
         )
 
     expected = [row.feature for row in everything if passes(row)]
-    found = [row.feature for row in catalogue.rank(replace(filtered, n_features=3000)).rows]
+    found = [row.feature for row in catalogue.rank(replace(filtered, shown=(3000,) * 30)).rows]
     # Without filters only the first few hundred labels, or of an SAE, are looked at.
     if way in ("given", "promotes", "merit"):
         assert found[: len(expected)] == expected
@@ -76,7 +76,7 @@ def test_all_filters_hold_together_for_every_way(workbench, catalogue, trace, wa
         MarkFeatures((Change(next(_numbers), star, Kind.LIST, STARS, ""),)), silent_job()
     )
     try:
-        starred = catalogue.rank(replace(filtered, n_features=3000, on_list=STARS)).rows
+        starred = catalogue.rank(replace(filtered, shown=(3000,) * 30, on_list=STARS)).rows
         assert [row.feature for row in starred] == [star]
     finally:
         catalogue.marks.undo()

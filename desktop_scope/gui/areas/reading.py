@@ -36,7 +36,7 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if feature is not None:
         yield ReadCard(feature, state.revision)
         if trace is not None:
-            yield FollowFeature(trace, feature, state.revision)
+            yield FollowFeature(trace, feature, state.revision, state.shown)
         if state.probe_text.strip():
             yield ProbeFeature(feature, state.probe_text)
 

@@ -55,7 +55,7 @@ def _rank_request(state: AppState) -> RankFeatures:
         layers=filters.layers,
         words=filters.words,
         max_density=filters.max_density,
-        n_features=filters.n_features,
+        shown=state.shown,
         min_score=filters.min_score,
         on_list=filters.on_list,
         of_kind=filters.of_kind,

@@ -1,0 +1,89 @@
+"""How finely the model is looked at: the sizes of the dictionaries that are open at each site.
+
+The first n features of a Matryoshka SAE are a dictionary of their own, one for each of its
+prefixes; so are SAEs of different width that read and write the same place. A size that is chosen
+for all sites means at each of them the finest dictionary that is not larger, else the smallest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from desktop_scope.engine.types import FeatureId, SaeInfo
+
+
+class Rung(NamedTuple):
+    """One dictionary: the first features of one SAE.
+
+    Attributes:
+        slot: Of the SAE, among those open.
+        size: So many features.
+    """
+
+    slot: int
+    size: int
+
+    def has(self, feature: FeatureId) -> bool:
+        """Whether a feature is one of them."""
+        return feature.sae == self.slot and feature.index < self.size
+
+
+def ladder(saes: Sequence[SaeInfo], slot: int) -> tuple[Rung, ...]:
+    """The dictionaries at the site of an SAE, coarse ones first."""
+    site = _site(saes[slot])
+    rungs = [
+        Rung(n, size)
+        for n, info in enumerate(saes)
+        if _site(info) == site
+        for size in (info.prefixes or (info.d_sae,))
+    ]
+    return tuple(sorted(rungs, key=lambda rung: (rung.size, rung.slot)))
+
+
+def sizes(saes: Sequence[SaeInfo]) -> tuple[int, ...]:
+    """What can be chosen, coarse first; nothing where every site has one dictionary only."""
+    found: set[int] = set()
+    for slot in range(len(saes)):
+        here = {rung.size for rung in ladder(saes, slot)}
+        found |= here if len(here) > 1 else set()
+    return tuple(sorted(found))
+
+
+def several_at_once(saes: Sequence[SaeInfo]) -> bool:
+    """Whether SAEs of different width share a site: then all of them together are a choice too."""
+    widths: dict[object, set[int]] = {}
+    for info in saes:
+        widths.setdefault(_site(info), set()).add(info.d_sae)
+    return any(len(found) > 1 for found in widths.values())
+
+
+def shown_at(saes: Sequence[SaeInfo], size: int | None) -> tuple[int, ...]:
+    """How many features of each SAE are looked at; nothing where it is all of them.
+
+    Args:
+        size: The one that was chosen; None for everything.
+    """
+    if size is None:
+        return ()
+    shown = [0] * len(saes)
+    for slot in range(len(saes)):
+        rungs = ladder(saes, slot)
+        chosen = max((r.size for r in rungs if r.size <= size), default=rungs[0].size)
+        shown[slot] = chosen if Rung(slot, chosen) in rungs else 0
+    whole = all(n == info.d_sae for n, info in zip(shown, saes, strict=True))
+    return () if whole else tuple(shown)
+
+
+def is_shown(shown: Sequence[int], feature: FeatureId) -> bool:
+    """Whether a feature is among those looked at."""
+    return not shown or feature.index < shown[feature.sae]
+
+
+def birth(rungs: Sequence[Rung], feature: FeatureId) -> int:
+    """The place in its ladder of the first dictionary that has a feature."""
+    return next(n for n, rung in enumerate(rungs) if rung.has(feature))
+
+
+def _site(info: SaeInfo) -> tuple[str, str]:
+    return info.hook_name, info.hook_out
