@@ -91,6 +91,7 @@ from desktop_scope.experiments.shift import (
 )
 from desktop_scope.experiments.shift_texts import read_shift
 from desktop_scope.experiments.types import RuleTest
+from desktop_scope.exports.types import Exported, ExportModel, ExportVector
 from desktop_scope.library.browsing import (
     Browse,
     KeepShelf,
@@ -137,6 +138,8 @@ class Workbench:
             SweepStrengths: lambda request, job: self._studies_now.sweep(request, job),
             RunControls: lambda request, job: self._studies_now.controls(request, job),
             TestRule: self._test_rule,
+            ExportVector: self._export,
+            ExportModel: self._export,
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             Watch: self._watch,
             CheckSae: self._check,
@@ -301,6 +304,14 @@ class Workbench:
         from desktop_scope.experiments.rule_test import try_rule
 
         return try_rule(self.engine, request, job)
+
+    def _export(self, request: ExportVector | ExportModel, job: Job) -> Exported:
+        from desktop_scope.exports.control_vector import export_vector
+        from desktop_scope.exports.edited_model import export_model
+
+        if isinstance(request, ExportVector):
+            return export_vector(self.engine, request, job)
+        return export_model(self.engine, request, job)
 
     def _read_vector(self, request: ReadVector) -> tuple[Vector, ...]:
         from desktop_scope.library.vector_file import read_vectors

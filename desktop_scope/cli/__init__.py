@@ -16,6 +16,7 @@ from desktop_scope.cli import (
     audit,
     bench,
     demo,
+    export,
     feature,
     index,
     labels,
@@ -47,6 +48,7 @@ VERBS = (
     sweep,
     why,
     audit,
+    export,
     screenshot,
     bench,
 )

@@ -57,7 +57,7 @@ class _Change:
         self.mode = item.mode
         self.gate = gate
         self.amount = torch.tensor([[item.amount]], dtype=torch.float32)
-        self.rows = _rows(item, saes)
+        self.rows = rows_of(item, saes)
         self.reads: HookPoint | None = None
         self.reading: Reading | None = None
         self._place = _Place(item.positions)
@@ -283,7 +283,7 @@ class Steering:
         return ""
 
 
-def _rows(item: Intervention, saes: Sequence[Sae]) -> dict[HookPoint, torch.Tensor]:
+def rows_of(item: Intervention, saes: Sequence[Sae]) -> dict[HookPoint, torch.Tensor]:
     """By hook, the direction that an intervention writes there, [d] float32."""
     at = [HookPoint.parse(name) for name in dict.fromkeys(item.hooks)]
     if item.mode is Mode.STOP:

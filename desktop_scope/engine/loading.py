@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -88,7 +89,7 @@ def load_model(
         else:
             # A processor's model needs no map, nor accelerate, which takes long to import.
             map_ = None if where.type == "cpu" else {"": where}
-            model = _read_model(folder, device_map=map_, **more)
+            model = read_weights(folder, device_map=map_, **more)
         job.progress(2, 3, "Making the weights ready for this processor")
         text = config.get_text_config(decoder=True)
         packs = where.type == "cpu" and kind == torch.float32
@@ -141,15 +142,28 @@ def _read_tokenizer(folder: Path) -> Any:
             ) from error
 
 
-def _read_model(folder: Path, **more: Any) -> Any:
+def read_weights(folder: Path, config: Any = None, may_lack: str = "", **more: Any) -> Any:
+    """The transformers model in a folder, with all its weights and no gradients.
+
+    Args:
+        folder: In the Hugging Face layout.
+        config: Its settings; None for those in the folder.
+        may_lack: A pattern of names of weights that it may lack, which the caller fills in.
+        more: Passed to ``from_pretrained``: dtype, device_map …
+
+    Raises:
+        ScopeError: It cannot be read, or lacks weights.
+    """
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
     from transformers.models.auto import modeling_auto as auto
 
-    writes = more["config"].model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    config = config or read_config(folder)
+    writes = config.model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     opener = AutoModelForCausalLM if writes else AutoModelForImageTextToText
     try:
         model, report = opener.from_pretrained(
             folder,
+            config=config,
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
@@ -168,6 +182,7 @@ def _read_model(folder: Path, **more: Any) -> Any:
         ) from error
     # transformers would go on with random numbers in their place.
     lacking = sorted([*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])])
+    lacking = [name for name in lacking if not re.fullmatch(may_lack, name)]
     if lacking:
         raise ScopeError(
             f"The weights in {folder} lack {len(lacking)} tensors of a {type(model).__name__}, "
@@ -188,7 +203,7 @@ def _read_spread(folder: Path, device_map: DeviceMap | None, more: Mapping[str, 
     # as they are used.
     offload = tempfile.mkdtemp(dir=parent)
     try:
-        model = _read_model(
+        model = read_weights(
             folder,
             device_map="auto" if device_map is None else dict(device_map),
             max_memory=room,

@@ -43,6 +43,7 @@ class LanguageModel:
     Attributes:
         info: What is loaded, for people.
         d_model: Width of the residual stream.
+        raw_first_token: Put before text without a chat template; None for nothing.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class LanguageModel:
         self.d_model = info.d_model
         self._model = model.requires_grad_(False)  # gradients are of activations only
         self._tokenizer = tokenizer
-        self._raw_first = [] if raw_first_token is None else [raw_first_token]
+        self.raw_first_token = raw_first_token
         # The unembedding as plain rows, since packed ones cannot be read back; where it is the
         # embedding too, these are the same numbers in memory.
         self.W_U = _weight_of(model.get_output_embeddings())
@@ -84,7 +85,8 @@ class LanguageModel:
         text = prompt.text.strip() if prompt.chat else prompt.text
         if not text.strip():
             raise ScopeError("The prompt is empty.", "Type something for the model to read.")
-        first, whole, spans = self._raw_first, text, [(0, len(text))]
+        first = [] if self.raw_first_token is None else [self.raw_first_token]
+        whole, spans = text, [(0, len(text))]
         if prompt.chat:
             first = []
             whole, spans = self._chat((*prompt.turns, Turn(Role.USER, text)))

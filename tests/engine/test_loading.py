@@ -264,7 +264,7 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_read(saved, monkeypat
     monkeypatch.setattr("desktop_scope.engine.memory.available", lambda device: 130_000)
     # Not every processor has bfloat16.
     monkeypatch.setattr("desktop_scope.engine.memory.choose_dtype", lambda name, device: None)
-    monkeypatch.setattr(loading, "_read_model", pytest.fail)
+    monkeypatch.setattr(loading, "read_weights", pytest.fail)
     hint = refused(saved, "GB are free on cpu").hint
     assert "bfloat16" in hint
     assert "spread" in hint
