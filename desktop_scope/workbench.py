@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -250,14 +251,20 @@ class Workbench:
         import_torch()
         from desktop_scope.library.opening import open_engine, same_model
 
-        self._engine = self._studies = None  # which hold on to the model
-        if "_gatherer" in vars(self):
-            self._gatherer.close()  # it holds the model that may have to go
+        self._let_go()
         if self._held is not None and not same_model(self._held[0], request):
             self._held = None  # two models may not fit side by side
+        gc.collect()  # or else what was open stays in memory until some time later
         self._engine = open_engine(request, job, self._held and self._held[1])
         self._held = (request, self._engine.model)
         return self._engine.loaded
+
+    def _let_go(self) -> None:
+        """Drop all that holds on to the engine."""
+        self._engine = self._catalogue = self._studies = self._question = None
+        self._answers = {}
+        if "_gatherer" in vars(self):
+            self._gatherer.close()
 
     def _generate(self, request: Generate, job: Job) -> tuple[Generation, ...]:
         """Answers given before are not computed again: the plain one stands while a dial turns."""
@@ -355,9 +362,11 @@ class Workbench:
         from desktop_scope.evidence.building.gatherer import interrupted, lacks_sample
         from desktop_scope.evidence.catalogue import Catalogue
 
-        self._catalogue = Catalogue.open(request.workspace, self.engine, job)
+        catalogue = Catalogue.open(request.workspace, self.engine, job)
+        job.check()  # another model may be on its way, for which the engine was let go
+        self._catalogue = catalogue
         return replace(
-            self._catalogue.opened(),
+            catalogue.opened(),
             lacks_sample=lacks_sample(self.engine),
             interrupted=interrupted(self.engine),
             revision=request.revision,

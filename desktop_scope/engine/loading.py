@@ -20,7 +20,7 @@ from desktop_scope.engine.devices import (
     QUANTISED,
     choose_device,
     choose_dtype,
-    no_collection,
+    importing,
     use_threads,
 )
 from desktop_scope.engine.families import parts_of
@@ -76,7 +76,7 @@ def load_model(
     weight_files(folder)
     if device != SPREAD:
         demand_room(folder, _name(kind) if dtype == "auto" else dtype, where)
-    with no_collection():
+    with importing():
         job.progress(0, 3, "Reading the tokenizer")
         tokenizer = _read_tokenizer(folder)
         needed = estimate(folder, _name(kind) if dtype == "auto" else dtype)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -85,6 +88,16 @@ def test_other_words_claim_what_is_around_them(text, claims):
     at = np.flatnonzero(token(text, " barking"))
     assert near[at].all()
     assert near.sum() > 5 * len(at)
+
+
+def test_a_court_that_is_let_go_leaves_memory(text):
+    there = CourtWords(text.tokens.reshape(-1, text.width), _VOCABULARY)
+    claims = Claims(there)
+    assert claims.read("'to' after a verb")
+    gone = weakref.ref(there)
+    del there, claims
+    gc.collect()
+    assert gone() is None
 
 
 def test_endings_and_beginnings(text, claims):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from small_saes import weights
 from tiny_models import D_MODEL, save_tiny
 
 from desktop_scope.engine.hook_points import Site
-from desktop_scope.engine.requests import LoadModel, Placement, TracePrompt, Workspace
+from desktop_scope.engine.requests import Generate, LoadModel, Placement, TracePrompt, Workspace
 from desktop_scope.engine.sae_weights import Architecture
-from desktop_scope.engine.types import Prompt
-from desktop_scope.engine.worker import silent_job
+from desktop_scope.engine.types import FeatureId, Prompt, Sampling
+from desktop_scope.engine.worker import Job, silent_job
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.requests import OpenCatalogue, ReadCard
 from desktop_scope.formats.converting import COMPACT, SAELENS, convert
 from desktop_scope.library.opening import open_engine, sae_paths
 from desktop_scope.workbench import Workbench
@@ -205,6 +207,28 @@ def test_other_saes_are_opened_without_loading_the_model_again(tmp_path, model):
     assert load((second,)) is loaded
     assert load((second,), attempt=1) is not loaded  # asked for in so many words
     assert load((first,), spare_cores=1) is not loaded
+
+
+def test_what_was_open_leaves_memory_before_another_model_is_read(tmp_path, model):
+    class Noting(Job):
+        def progress(self, done: int, total: int, text: str) -> None:
+            if text == "Reading the tokenizer":
+                alive.append((engine() is not None, catalogue() is not None))
+
+    alive: list[tuple[bool, bool]] = []
+    workspace = Workspace((written(tmp_path, 0),), model)
+    bench = Workbench()
+    for request in (
+        LoadModel(workspace, device="cpu"),
+        OpenCatalogue(workspace),
+        Generate(TEXT, sampling=Sampling(max_new_tokens=2)),
+        ReadCard(FeatureId(0, 1)),
+    ):
+        bench.handle(request, silent_job())
+    engine, catalogue = weakref.ref(bench.engine), weakref.ref(bench.catalogue)
+    again = LoadModel(workspace, device="cpu", attempt=1)
+    bench.handle(again, Noting(0, again, lambda event: None))
+    assert alive == [(False, False)]
 
 
 def test_two_saes_of_the_same_name_are_told_apart(tmp_path, model):

@@ -110,6 +110,7 @@ class Claims:
         names = sorted(self._named, key=len, reverse=True)
         self._group = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
         self._beside_names = {said: group for group, said in ONE_OF.items()}
+        self._is_from = lru_cache(64)(self._find_part)
 
     def read(self, label: str) -> Claim:
         """What a label claims; false if nothing that is understood."""
@@ -372,8 +373,7 @@ class Claims:
         places: Bools = self.text.before == self.text.index.get(name, -1)
         return places
 
-    @lru_cache(maxsize=64)  # noqa: B019
-    def _is_from(self, said: str) -> Bools:
+    def _find_part(self, said: str) -> Bools:
         """Which places are from a part of the corpus, as labels call it."""
         numbers = [n for n, name in enumerate(self.text.sources) if SOURCES.get(name) == said]
         places: Bools = np.isin(self.text.source, numbers)

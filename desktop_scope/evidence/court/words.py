@@ -64,7 +64,12 @@ class CourtWords:
         self.pieces = [text.strip().lower() for text in few]
         self.source = np.repeat(source if source is not None else np.zeros(n_rows, int), self.width)
         self.sources = sources
-        self._grammar, self._topics = groups_by_stem()
+        self._grammar, _ = groups_by_stem()
+        # Each court remembers for itself, so that what it remembers goes with it.
+        self.word = lru_cache(65536)(self._word)
+        self.where = lru_cache(4096)(self._where)
+        self.topic = lru_cache(256)(self._topic)
+        self.of_kind = lru_cache(16)(self._of_kind)
 
     @cached_property
     def around(self) -> NDArray[np.int32]:
@@ -105,8 +110,7 @@ class CourtWords:
     def _all_words(self) -> list[tuple[int, str]]:
         return [(int(u), self.names[u]) for u in np.flatnonzero(self.kinds == UnitKind.WORD)]
 
-    @lru_cache(maxsize=65536)  # noqa: B019 - a court lives as long as the program
-    def word(self, text: str) -> Units:
+    def _word(self, text: str) -> Units:
         """The units of a word and its forms, or of a mark."""
         text = text.lower().replace("’", "'")
         if text in self._grammar or not text.isalpha():
@@ -118,20 +122,17 @@ class CourtWords:
         """The units of several words."""
         return frozenset().union(*map(self.word, texts))
 
-    @lru_cache(maxsize=4096)  # noqa: B019
-    def where(self, test: str, piece: str) -> Units:
+    def _where(self, test: str, piece: str) -> Units:
         """Words that begin with, end in, or contain something."""
         does = {"begins": str.startswith, "ends": str.endswith, "has": str.__contains__}[test]
         return frozenset(
             unit for unit, name in self._all_words if len(name) > len(piece) and does(name, piece)
         )
 
-    @lru_cache(maxsize=256)  # noqa: B019
-    def topic(self, name: str) -> Units:
+    def _topic(self, name: str) -> Units:
         """The words of a topic of the lexicon."""
         return self.words(TOPICS[name].split())
 
-    @lru_cache(maxsize=16)  # noqa: B019
-    def of_kind(self, *kinds: UnitKind) -> Units:
+    def _of_kind(self, *kinds: UnitKind) -> Units:
         """All units of some kinds."""
         return frozenset(np.flatnonzero(np.isin(self.kinds, kinds)).tolist())
