@@ -10,6 +10,7 @@ from desktop_scope.cli.common import add_model_arguments, open_workbench, termin
 from desktop_scope.cli.settings import add_steering_arguments, interventions_of
 from desktop_scope.engine.cost_types import judge
 from desktop_scope.exports.types import Exported, ExportModel, ExportVector
+from desktop_scope.exports.words import about
 
 NAME = "export"
 HELP = "Take steering along: as a control vector, or as part of a model's weights."
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "tokens": done.n_tokens,
         "beyond": done.beyond,
         "notes": list(done.notes),
+        "said": list(about(done)),
         "cost": {
             "word": judgement.word.value,
             "reasons": list(judgement.reasons),
@@ -57,17 +59,4 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """For people."""
-    cost = result["cost"]
-    lines = [
-        f"Wrote {result['out']}",
-        f"Read again, it differs from steering at every token by at most {result['checked']:.1e} "
-        f"nats, over {result['tokens']} tokens.",
-    ]
-    if result["notes"]:
-        lines += result["notes"]
-        lines.append(f"That changes log-probabilities by up to {result['beyond']:.2g} nats.")
-    lines.append(f"What it costs: {cost['word']}; KL {cost['kl']:.3f} nats per token.")
-    if cost["quiz"]:
-        steered, plain = cost["quiz"]
-        lines.append(f"Quiz: {steered} right (plain {plain}).")
-    return "\n".join(lines)
+    return "\n".join([f"Wrote {result['out']}", *result["said"]])

@@ -174,6 +174,10 @@ def _can_answer(state: AppState) -> bool:
     return state.model is not None and bool(state.prompt.text.strip())
 
 
+def _steers(state: AppState) -> bool:
+    return state.model is not None and bool(state.interventions)
+
+
 def _has_sizes(state: AppState) -> bool:
     return bool(sizes(state.saes))
 
@@ -186,6 +190,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("file.import", "&File", "&Import labels …", "", lambda window: window.choose_labels()),
     Command("file.export", "&File", "&Export your labels and notes …", "",
             lambda window: window.save_marks()),
+    Command("file.vector", "&File", "Take steering along as a &vector …", "",
+            lambda window: window.export_vector(), _steers),
+    Command("file.model", "&File", "Take steering along as a copy of the &model …", "",
+            lambda window: window.export_model(), _steers),
     Command("file.screenshot", "&File", "Save a &picture of the window …", "Ctrl+Shift+S",
             lambda window: window.save_picture()),
     Command("file.quit", "&File", "&Quit", "Ctrl+Q", lambda window: window.close()),

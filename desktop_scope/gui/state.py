@@ -32,6 +32,7 @@ from desktop_scope.gui.states.audit import AuditState
 from desktop_scope.gui.states.chat import ChatState
 from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.discovery import DiscoveryState
+from desktop_scope.gui.states.exporting import ExportState
 from desktop_scope.gui.states.gathering import GatheringState
 from desktop_scope.gui.states.laboratory import LabState
 from desktop_scope.gui.states.map import MapState
@@ -165,6 +166,7 @@ class AppState:
     audit: AuditState = field(default_factory=AuditState)
     map: MapState = field(default_factory=MapState)
     zoom: ZoomState = field(default_factory=ZoomState)
+    export: ExportState = field(default_factory=ExportState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)

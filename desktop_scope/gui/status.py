@@ -28,6 +28,8 @@ _WORDS = {
     "import": "Reading labels",
     "export": "Writing your labels",
     "read vector": "Reading the vector",
+    "export-vector": "Writing the control vector",
+    "export-model": "Writing a copy of the model",
     "mark": "Keeping what you wrote",
     "recipes": "Reading the recipes",
     "save recipe": "Saving the recipe",

@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar, QWidget
 
 from desktop_scope.engine.requests import Workspace
-from desktop_scope.gui import actions, marks_actions, theme
+from desktop_scope.gui import actions, export_actions, marks_actions, theme
 from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.docks import Docks
 from desktop_scope.gui.header import Header
@@ -227,6 +227,27 @@ class Window(QMainWindow):
         )
         if path:
             self.store.act(marks_actions.export_marks, Path(path))
+
+    def export_vector(self) -> None:
+        """Let the user take what the dials add to other programs."""
+        path, chosen = QFileDialog.getSaveFileName(
+            self,
+            "Take steering along as a vector",
+            "steering.gguf",
+            "Control vector for llama.cpp (*.gguf);;Vectors (*.safetensors)",
+        )
+        if path:
+            suffix = ".gguf" if "gguf" in chosen else ".safetensors"
+            where = Path(path) if Path(path).suffix else Path(path + suffix)
+            self.store.act(export_actions.export_vector, where)
+
+    def export_model(self) -> None:
+        """Let the user take along a copy of the model that is steered by its weights."""
+        folder, _ = QFileDialog.getSaveFileName(
+            self, "Take steering along as a copy of the model", "steered-model", "Folder (*)"
+        )
+        if folder:
+            self.store.act(export_actions.export_model, Path(folder))
 
     @property
     def library(self) -> LibraryPanel:

@@ -102,6 +102,7 @@ from desktop_scope.experiments.contrast import Contrast, ContrastTexts
 from desktop_scope.experiments.graph_layout import DrawPath
 from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
 from desktop_scope.experiments.recipes import DeleteRecipe, Offer, Origin, ReadRecipes, SaveRecipe
+from desktop_scope.exports.types import Exported, ExportModel, ExportVector
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState
 from desktop_scope.library.browsing import Browse, KeepShelf, Listing, LookAround
@@ -197,6 +198,10 @@ def _small_map() -> FeatureMap:
     return FeatureMap(points, np.zeros(2, np.int32), np.arange(2, dtype=np.int32), nothing, (), 2)
 
 
+def _damage(request: Any) -> Damage:
+    return Damage(request.interventions, 0.1, 0.1, 123)
+
+
 UNNAMED = Label("no label yet", Source.NONE, "low")
 
 _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
@@ -205,7 +210,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     TracePrompt: small_trace,
     Generate: _answers,
     Watch: lambda r: None,
-    MeasureDamage: lambda r: Damage(r.interventions, 0.1, 0.1, 123),
+    MeasureDamage: _damage,
     ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),
     ScoreAnswers: lambda r: replace(r.trial, answers=(*r.trial.answers, ())),
@@ -222,6 +227,10 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     SaveRecipe: lambda r: r.path or Path("own") / r.recipe.name,
     DeleteRecipe: lambda r: None,
     KeepShelf: lambda r: Shelf(),
+    ExportVector: lambda r: Exported((r.path,), 1e-6, 9, 0.0, (), _damage(r)),
+    ExportModel: lambda r: Exported(
+        (r.folder / "a", r.folder / "b"), 1e-6, 9, 0.5, ("More.",), _damage(r)
+    ),
     AskOpenModel: lambda r: Asked(r.feature, ()),
     AskServer: lambda r: Asked(r.feature, ()),
     ImportLabels: lambda r: Marked(0, 1, message="Imported 1."),
