@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.devices import import_torch
+from desktop_scope.engine.flow_types import CheckFlow, FollowFlow
 from desktop_scope.engine.questions import ExplainAnswer, FollowPath, ListRunners, VerifyCauses
 from desktop_scope.engine.requests import (
     CheckSae,
@@ -145,6 +146,8 @@ class Workbench:
             Watch: self._watch,
             CheckSae: self._check,
             ExplainAnswer: lambda request, job: self.engine.explain(request, job),
+            FollowFlow: lambda request, job: self.engine.flow(request, job),
+            CheckFlow: lambda request, job: self.engine.check_flow(request, job),
             ContrastTexts: lambda request, job: contrast_texts(
                 self.engine, request.a, request.b, job
             ),

@@ -304,7 +304,7 @@ def attribute(
             "None of the open SAEs writes to the stream." if saes else "No SAE is open.",
             "Open SAEs of the residual stream, of attention or of MLPs first.",
         )
-    _demand_memory(model, fork)
+    demand_memory(model, len(fork.rows), max(map(len, fork.rows)))
     read = Reading(model, [saes[s] for s in slots], fork, job, method, frozen_attention)
     parts = []
     with torch.inference_mode():
@@ -317,7 +317,7 @@ def attribute(
             else:
                 g = read.gradients_at(writes)
             y = kept.side_by_side(writes)
-            parts.append((acts, *_split(sae, acts, kept.read_by(sae), y, g)))
+            parts.append((acts, *split(sae, acts, kept.read_by(sae), y, g)))
     every_acts, effects, errors, biases = zip(*parts, strict=True)
     return Attribution(
         ids=fork.ids,
@@ -337,7 +337,7 @@ def attribute(
     )
 
 
-def _split(
+def split(
     sae: Sae, acts: FeatureActs, x: torch.Tensor, y: torch.Tensor, g: torch.Tensor
 ) -> tuple[Floats, Floats, Floats]:
     """What features [nnz], error [T] and bias [T] contribute.
@@ -367,8 +367,13 @@ def _explainable(model: LanguageModel, sae: Sae) -> bool:
     return all(model.parts.tap(point).side is not Side.NORMALIZED for point in writes)
 
 
-def _demand_memory(model: LanguageModel, fork: Fork) -> None:
-    tokens = len(fork.rows) * max(map(len, fork.rows))
+def demand_memory(model: LanguageModel, rows: int, length: int) -> None:
+    """Whether so many texts of a length can be followed back.
+
+    Raises:
+        ScopeError: They cannot.
+    """
+    tokens = rows * length
     numbers = tokens * model.info.n_layers * _KEPT_PER_TOKEN * model.d_model
     needed, free = numbers * model.W_U.element_size(), available(model.device)
     if needed > free:

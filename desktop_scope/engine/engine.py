@@ -16,9 +16,11 @@ from desktop_scope.engine.attribution import Fork, attribute
 from desktop_scope.engine.cost_types import Damage, Passages
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
+from desktop_scope.engine.feature_flow import check_flow, follow_flow
 from desktop_scope.engine.feature_graph import feature_graph
 from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.fixed_steps import FixedSteps
+from desktop_scope.engine.flow_types import CheckFlow, Flow, FlowCheck, FollowFlow
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.levers import LeverMeter, LeverScores
@@ -169,6 +171,14 @@ class Engine:
         """How features feed each other."""
         how = request.method, request.frozen_attention
         return feature_graph(self.model, self.saes, request.question, request.causes, job, *how)
+
+    def flow(self, request: FollowFlow, job: Job) -> Flow:
+        """Which features feed a feature, and which it feeds."""
+        return follow_flow(self.model, self.saes, request, job)
+
+    def check_flow(self, request: CheckFlow, job: Job) -> FlowCheck:
+        """Whether switching features off does what was said."""
+        return check_flow(self.model, self.saes, request, job)
 
     def verify(self, request: VerifyCauses, job: Job) -> Verification:
         """Whether switching features off does what was said."""

@@ -197,7 +197,11 @@ class Sae:
 
     def _dots(self, x: torch.Tensor) -> torch.Tensor:
         """[n, d_in] → x·W_encᵀ after the input's normalisation, [n, d_sae]."""
-        x = self._normalised(x)[0].to(self._dtype)
+        return self._products(self._normalised(x)[0])
+
+    def _products(self, x: torch.Tensor) -> torch.Tensor:
+        """[n, d_in] as the encoder sees them → x·W_encᵀ, [n, d_sae]."""
+        x = x.to(self._dtype)
         if self._encoder is None:
             scale = None if self._scale is None else self._scale.to(x.device)
             encoder = _floats(self.weights.W_enc.to(x.device), scale).to(self._dtype)
@@ -305,6 +309,35 @@ class Sae:
             return f, _per_token(unit)
 
         return alone
+
+    # ---- what the threshold is held against
+
+    def drive(self, x: torch.Tensor, index: int) -> torch.Tensor:
+        """h of one feature on [..., d_in], float32 [...]: its activation, were it never silent."""
+        row = self.encoder_row(index).to(x.device)
+        return self._normalised(x)[0] @ row + self.offset(index)
+
+    def drives(self, x: torch.Tensor) -> torch.Tensor:
+        """h of every feature on [n, d_in]: [n, d_sae]."""
+        return self._magnified(self._dots(x)) + self._bias
+
+    def offset(self, index: int) -> float:
+        """What h is where nothing is read."""
+        return float(self._bias[index])
+
+    def encoder_row(self, index: int) -> torch.Tensor:
+        """What h grows by per unit of what the encoder sees, [d_in] float32, CPU."""
+        scale = None if self._scale is None else self._scale[index : index + 1]
+        row = _floats(self.weights.W_enc[index : index + 1], scale)[0]
+        return row if self.weights.gate is None else row * self._magnitude[index].to(row.device)
+
+    def encoder_dots(self, direction: torch.Tensor) -> torch.Tensor:
+        """Every encoder row · a direction [d_in]: float32 [d_sae] on the CPU."""
+        with torch.inference_mode():
+            return self._magnified(self._products(direction[None].to(self.device)))[0].cpu()
+
+    def _magnified(self, dots: torch.Tensor) -> torch.Tensor:
+        return dots if self.weights.gate is None else dots * self._magnitude
 
     # ---- decoding
 

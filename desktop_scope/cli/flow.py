@@ -1,0 +1,188 @@
+"""``flow``: which features feed a feature, and which it feeds."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from desktop_scope.cli.common import (
+    add_model_arguments,
+    add_prompt_arguments,
+    clear_progress,
+    columns,
+    feature_json,
+    known,
+    open_workbench,
+    place,
+    terminal_job,
+    visible,
+)
+from desktop_scope.engine.feature_names import parse_feature
+from desktop_scope.engine.flow_types import (
+    N_EDGES,
+    CheckFlow,
+    Flow,
+    FlowCheck,
+    FlowQuestion,
+    FollowFlow,
+    Side,
+    Way,
+    same_signs,
+    spearman,
+)
+from desktop_scope.engine.types import Floats, Prompt
+from desktop_scope.errors import ScopeError
+
+if TYPE_CHECKING:
+    from desktop_scope.workbench import Workbench
+
+NAME = "flow"
+HELP = "Which features of earlier layers feed a feature, and which it feeds."
+
+_SIDES = ("upstream", "downstream")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    add_prompt_arguments(parser)
+    parser.add_argument("feature", metavar="LAYER/INDEX", help="the feature in question: 17/3988")
+    parser.add_argument(
+        "--token", type=int, metavar="N", help="at which token; where it is strongest by default"
+    )
+    parser.add_argument("--reach", type=int, default=1, metavar="K", help="layers before and after")
+    parser.add_argument(
+        "--way",
+        choices=[str(way) for way in Way],
+        default=str(Way.PROMPT),
+        help="decoder · encoder (weights), with the MLPs between (mlps), or what each contributes "
+        "on this prompt, attention included (prompt)",
+    )
+    parser.add_argument("--top", type=int, default=N_EDGES, help="features to list on each side")
+    parser.add_argument(
+        "--verify", action="store_true", help="really switch off each of them, and measure"
+    )
+    add_model_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Follow, and check if asked to."""
+    if options.top < 1:
+        raise ScopeError("--top counts features.", "Try --top 10.")
+    bench, job = open_workbench(options), terminal_job()
+    feature = parse_feature(bench.engine.infos, options.feature)
+    question = FlowQuestion(
+        Prompt(options.prompt, options.chat),
+        (),
+        feature,
+        options.token,
+        options.reach,
+        Way(options.way),
+    )
+    flow = bench.handle(FollowFlow(question, options.top), job)
+    check = bench.handle(CheckFlow(flow), job) if options.verify else None
+    clear_progress()
+    return _json(bench, flow, check)
+
+
+def _json(bench: Workbench, flow: Flow, check: FlowCheck | None) -> dict[str, Any]:
+    feature, infos = flow.question.feature, bench.engine.infos
+    measured = (None, None) if check is None else (check.upstream, check.downstream)
+    sides = zip(_SIDES, (flow.upstream, flow.downstream), measured, strict=True)
+    return {
+        "feature": feature_json(infos, feature, bench.catalogue.label(feature)),
+        "way": str(flow.question.way),
+        "reach": flow.question.reach,
+        "token": {"index": flow.token, "text": flow.texts[flow.token]},
+        "activation": flow.activation,
+        **{name: _side_json(bench, flow, side, fallen) for name, side, fallen in sides},
+        "seconds": flow.seconds,
+    }
+
+
+def _side_json(
+    bench: Workbench, flow: Flow, side: Side, measured: Floats | None
+) -> dict[str, Any]:
+    infos = bench.engine.infos
+    value = [edge.value for edge in side.edges]
+    agreement = None
+    if measured is not None and len(value):
+        agreement = {
+            "spearman": known(spearman(value, measured)),
+            "signs": same_signs(value, measured),
+        }
+    return {
+        "layer": side.layer,
+        "features": [
+            feature_json(infos, edge.feature, bench.catalogue.label(edge.feature))
+            | {
+                "value": edge.value,
+                "share": edge.share,
+                "activation": edge.activation,
+                "token": edge.token,
+                "token_text": flow.texts[edge.token],
+                "measured": None if measured is None else float(measured[n]),
+            }
+            for n, edge in enumerate(side.edges)
+        ],
+        "n_features": side.n_features,
+        "others": known(side.others),
+        "error": known(side.error),
+        "bias": known(side.bias),
+        "rest": known(side.rest),
+        "agreement": agreement,
+        "problem": side.problem or None,
+    }
+
+
+_WORDS = {
+    Way.WEIGHTS: "by weights alone: what one unit adds to the reader, along the stream",
+    Way.MLPS: "per unit at this token, with what the MLPs between make of it (≈ a tangent)",
+    Way.PROMPT: "on this prompt: how much of the reader’s activation it brings (≈ a tangent)",
+}
+
+
+def table(result: dict[str, Any]) -> str:
+    """For people."""
+    feature, token = result["feature"], result["token"]
+    lines = [
+        f"{place(feature)}/{feature['index']} {feature['label']}, "
+        f"{result['activation']:.1f} on “{visible(token['text'])}” ({token['index']})",
+        f"Values are {_WORDS[Way(result['way'])]}.",
+    ]
+    for name, heading in zip(_SIDES, ("Fed by", "Feeds"), strict=True):
+        lines += ["", *_side_table(result[name], heading)]
+    return "\n".join([*lines, "", f"Followed in {result['seconds']:.2f} s."])
+
+
+def _side_table(side: dict[str, Any], heading: str) -> list[str]:
+    if side["problem"]:
+        return [f"{heading}: nothing. {side['problem']}"]
+    rows: list[list[object]] = [["feature", "value", "share", "measured", "on", "label"]]
+    for edge in side["features"]:
+        measured = "" if edge["measured"] is None else f"{edge['measured']:+.2f}"
+        rows.append(
+            [
+                f"{place(edge)}/{edge['index']}",
+                f"{edge['value']:+.2f}",
+                f"{edge['share']:+.0%}",
+                measured,
+                f"{visible(edge['token_text'])} ({edge['token']})",
+                f"{edge['label']} ({edge['label_source']})",
+            ]
+        )
+    lines = [
+        f"{heading} (layer {side['layer']}, {len(side['features'])} of {side['n_features']:,}):",
+        columns(rows, right=frozenset({1, 2, 3})),
+    ]
+    if side["others"] is not None:
+        lines.append(
+            f"All other features {side['others']:+.0%}, what the autoencoder leaves out "
+            f"{side['error']:+.0%}, its bias {side['bias']:+.0%}, everything else "
+            f"{side['rest']:+.0%}."
+        )
+    if side["agreement"] is not None:
+        agreement = side["agreement"]
+        rank = agreement["spearman"]
+        said = "too few for a rank correlation" if rank is None else f"Spearman {rank:.2f}"
+        lines.append(f"Really switched off: {said}, sign right in {agreement['signs']:.0%}.")
+    return lines
