@@ -50,7 +50,9 @@ from desktop_scope.evidence.marks.types import Judged, Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
     LearnMeanings,
+    NameCompared,
     NameFeatures,
+    NameFlow,
     OpenCatalogue,
     RankFeatures,
     ReadCard,
@@ -176,7 +178,10 @@ class Workbench:
             RankFeatures: lambda request, job: self.catalogue.rank(request, job.check),
             ReadExample: lambda request, job: self.engine.example(request, job),
             LearnMeanings: lambda request, job: self.catalogue.learn_meanings(request, job.check),
-            NameFeatures: lambda request, job: self.catalogue.names(request.features),
+            **dict.fromkeys(
+                (NameFeatures, NameFlow, NameCompared),
+                lambda request, job: self.catalogue.names(request.features),
+            ),
             ScoreAnswers: self._score_answers,
             OpenMap: lambda request, job: self.catalogue.atlas.open(job),
             DrawMap: lambda request, job: self.catalogue.atlas.draw(job),

@@ -27,10 +27,8 @@ from desktop_scope.engine.flow_types import (
     FollowFlow,
     Side,
     Way,
-    same_signs,
-    spearman,
 )
-from desktop_scope.engine.types import Floats, Prompt
+from desktop_scope.engine.types import Prompt
 from desktop_scope.errors import ScopeError
 
 if TYPE_CHECKING:
@@ -86,30 +84,25 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _json(bench: Workbench, flow: Flow, check: FlowCheck | None) -> dict[str, Any]:
     feature, infos = flow.question.feature, bench.engine.infos
-    measured = (None, None) if check is None else (check.upstream, check.downstream)
-    sides = zip(_SIDES, (flow.upstream, flow.downstream), measured, strict=True)
+    sides = zip(_SIDES, (flow.upstream, flow.downstream), strict=True)
     return {
         "feature": feature_json(infos, feature, bench.catalogue.label(feature)),
         "way": str(flow.question.way),
         "reach": flow.question.reach,
         "token": {"index": flow.token, "text": flow.texts[flow.token]},
         "activation": flow.activation,
-        **{name: _side_json(bench, flow, side, fallen) for name, side, fallen in sides},
+        **{name: _side_json(bench, flow, side, check) for name, side in sides},
         "seconds": flow.seconds,
     }
 
 
-def _side_json(
-    bench: Workbench, flow: Flow, side: Side, measured: Floats | None
-) -> dict[str, Any]:
+def _side_json(bench: Workbench, flow: Flow, side: Side, check: FlowCheck | None) -> dict[str, Any]:
     infos = bench.engine.infos
-    value = [edge.value for edge in side.edges]
-    agreement = None
-    if measured is not None and len(value):
-        agreement = {
-            "spearman": known(spearman(value, measured)),
-            "signs": same_signs(value, measured),
-        }
+    agreement, measured = None, None
+    if check is not None and side.edges:
+        measured = check.upstream if side is flow.upstream else check.downstream
+        rank, signs, n = check.agreement(side, measured)
+        agreement = {"spearman": known(rank), "signs": known(signs), "n": n}
     return {
         "layer": side.layer,
         "features": [
@@ -184,5 +177,10 @@ def _side_table(side: dict[str, Any], heading: str) -> list[str]:
         agreement = side["agreement"]
         rank = agreement["spearman"]
         said = "too few for a rank correlation" if rank is None else f"Spearman {rank:.2f}"
-        lines.append(f"Really switched off: {said}, sign right in {agreement['signs']:.0%}.")
+        n, signs = agreement["n"], agreement["signs"]
+        lines.append(
+            f"Really switched off, {n} that fire here: {said}, sign right in {signs:.0%}."
+            if n
+            else "None of these fires here, so that nothing can be switched off."
+        )
     return lines

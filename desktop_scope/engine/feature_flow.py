@@ -129,20 +129,21 @@ class FlowReader:
     def follow(self, n_edges: int) -> Flow:
         """What feeds the feature, and what it feeds."""
         start = time.perf_counter()
-        sides = []
-        for sae, sign, look in ((self.before, -1, self._upstream), (self.after, 1, self._down)):
-            layer = self._infos[self.question.feature.sae].layer + sign * self.question.reach
-            if sae is None:
-                sides.append(Side(None, layer, problem=self._missing(sign)))
-            else:
-                sides.append(look(sae, layer, n_edges))
+        own, reach = self._infos[self.question.feature.sae].layer, self.question.reach
+        upstream = Side(None, own - reach, problem=self._missing(-1))
+        downstream = Side(None, own + reach, problem=self._missing(1))
+        if self.before is not None:
+            upstream = self._upstream(self.before, own - reach, n_edges)
+        if self.after is not None:
+            downstream = self._down(self.after, own + reach, n_edges)
         return Flow(
             self.question,
             self.token,
             float(self.own[self.token]),
             tuple(self.model.texts[i] for i in self.ids),
-            *sides,
-            seconds=time.perf_counter() - start,
+            upstream,
+            downstream,
+            time.perf_counter() - start,
         )
 
     def _upstream(self, sae: Sae, layer: int, n_edges: int) -> Side:
@@ -190,24 +191,28 @@ class FlowReader:
         index, place = np.unique(acts.indices, return_inverse=True)
         value = np.bincount(place, effects, len(index))
         best = np.argsort(-np.abs(value), kind="stable")[:n_edges]
-        parts = {
-            "others": float(value.sum() - value[best].sum()),
-            "error": float(error.sum()),
-            "bias": float(bias.sum()),
-        }
-        parts["rest"] = drive - float(value[best].sum()) - sum(parts.values())
-        whole = float(np.abs(value[best]).sum()) + sum(map(abs, parts.values()))
+        others = float(value.sum() - value[best].sum())
+        left = [others, float(error.sum()), float(bias.sum())]
+        left.append(drive - float(value[best].sum()) - sum(left))
+        whole = float(np.abs(value[best]).sum() + np.abs(left).sum())
         edges, rows = [], acts.rows()
         for n in best.tolist():
             here = np.flatnonzero(place == n)
             token = int(rows[here[np.abs(effects[here]).argmax()]])
             feature = FeatureId(self.slot_of(sae), int(index[n]))
             strength = float(acts.of(feature.index)[token])
-            edges.append(
-                Edge(feature, float(value[n]), float(value[n]) / whole, strength, token)
-            )
-        shares = {name: part / whole for name, part in parts.items()}
-        return Side(self.slot_of(sae), layer, tuple(edges), len(index), **shares)
+            edges.append(Edge(feature, float(value[n]), float(value[n]) / whole, strength, token))
+        others, error_share, bias_share, rest = (part / whole for part in left)
+        return Side(
+            self.slot_of(sae),
+            layer,
+            tuple(edges),
+            len(index),
+            others=others,
+            error=error_share,
+            bias=bias_share,
+            rest=rest,
+        )
 
     def _down(self, sae: Sae, layer: int, n_edges: int) -> Side:
         if self.question.way is Way.WEIGHTS:
@@ -338,9 +343,7 @@ class FlowReader:
         down = self._fallen([self.question.feature], after)
         return FlowCheck(flow, up[:, 0], down[0])
 
-    def _fallen(
-        self, off: Sequence[FeatureId], readers: Sequence[tuple[Sae, int, int]]
-    ) -> Floats:
+    def _fallen(self, off: Sequence[FeatureId], readers: Sequence[tuple[Sae, int, int]]) -> Floats:
         """By how much drives fall with each of some features off, [writers, readers]."""
         runs = [Run(self.ids), *(Run(self.ids, (_ablated(feature),)) for feature in off)]
         points = sorted({point for sae, *_ in readers for point in sae.weights.reads})
@@ -378,9 +381,7 @@ class FlowReader:
         return seen
 
 
-def follow_flow(
-    model: LanguageModel, saes: Sequence[Sae], request: FollowFlow, job: Job
-) -> Flow:
+def follow_flow(model: LanguageModel, saes: Sequence[Sae], request: FollowFlow, job: Job) -> Flow:
     """What feeds a feature, and what it feeds.
 
     Raises:

@@ -164,20 +164,20 @@ class FlowCheck:
     def __post_init__(self) -> None:
         lock(self)
 
-    @property
-    def measured(self) -> Floats:
-        """Edge by edge."""
-        return np.concatenate([self.upstream, self.downstream])
+    def agreement(self, side: Side, measured: Floats) -> tuple[float, float, int]:
+        """Spearman's correlation and the share of right signs, over so many edges of a side.
 
-    @property
-    def expected(self) -> Floats:
-        """Edge by edge: by weights, per unit of the writer, which says as much of sign and rank."""
-        return np.array([edge.value for edge in self.flow.edges], np.float32)
-
-    @property
-    def signs(self) -> float:
-        """Share of edges whose sign is right."""
-        return same_signs(self.expected, self.measured)
+        Of what a unit brings, times the units there are; a writer that is silent says nothing.
+        """
+        before, per_unit = side is self.flow.upstream, self.flow.question.way is not Way.PROMPT
+        units = [
+            1.0 if not per_unit else edge.activation if before else self.flow.activation
+            for edge in side.edges
+        ]
+        expected = np.array([edge.value for edge in side.edges], np.float32) * units
+        tried = np.flatnonzero(expected)
+        expected, measured = expected[tried].astype(np.float32), measured[tried]
+        return spearman(expected, measured), same_signs(expected, measured), len(tried)
 
 
 def spearman(a: Floats, b: Floats) -> float:

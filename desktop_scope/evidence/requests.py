@@ -76,6 +76,22 @@ class NameFeatures(Request):
 
 
 @dataclass(frozen=True)
+class NameFlow(NameFeatures):
+    """What the features are called that feed another, or that it feeds."""
+
+    kind = "flow-names"
+    replaces = frozenset({"flow-names"})
+
+
+@dataclass(frozen=True)
+class NameCompared(NameFeatures):
+    """What the features are called that differ between two texts or models."""
+
+    kind = "compared-names"
+    replaces = frozenset({"compared-names"})
+
+
+@dataclass(frozen=True)
 class RankFeatures(Request):
     """Features, filtered and in order.
 

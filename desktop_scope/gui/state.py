@@ -33,6 +33,7 @@ from desktop_scope.gui.states.chat import ChatState
 from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.discovery import DiscoveryState
 from desktop_scope.gui.states.exporting import ExportState
+from desktop_scope.gui.states.feature_flow import FlowState
 from desktop_scope.gui.states.gathering import GatheringState
 from desktop_scope.gui.states.laboratory import LabState
 from desktop_scope.gui.states.map import MapState
@@ -162,6 +163,7 @@ class AppState:
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
     search: SearchState = field(default_factory=SearchState)
     discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
+    flow: FlowState = field(default_factory=FlowState)  # between layers
     why: WhyState = field(default_factory=WhyState)
     audit: AuditState = field(default_factory=AuditState)
     map: MapState = field(default_factory=MapState)

@@ -39,6 +39,8 @@ _WORDS = {
     "meanings": "Reading labels for their meaning",
     "identify": "Looking at what you gave",
     "scan": "Looking through this machine’s folders",
+    "flow": "Following flow between layers",
+    "flow-check": "Switching features off",
     "why": "Following the answer back",
     "verify": "Switching features off",
     "path": "Following the path",

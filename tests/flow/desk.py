@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from desktop_scope.engine.cost_types import Damage
+from desktop_scope.engine.flow_types import CheckFlow, Edge, Flow, FlowCheck, FollowFlow, Side
 from desktop_scope.engine.questions import (
     Attribution,
     Cause,
@@ -76,7 +77,9 @@ from desktop_scope.evidence.meaning.labels import Meanings
 from desktop_scope.evidence.requests import (
     FollowFeature,
     LearnMeanings,
+    NameCompared,
     NameFeatures,
+    NameFlow,
     OpenCatalogue,
     RankFeatures,
     ReadCard,
@@ -185,6 +188,13 @@ def health(slot: int, verdict: Verdict = Verdict.GREEN, best: Tried | None = Non
     )  # fmt: skip
 
 
+def small_flow(request: FollowFlow) -> Flow:
+    """One feature of the SAE before feeds the one in question; nothing comes after it."""
+    edge = Edge(FeatureId(0, 3), 2.0, 1.0, 1.0, 1)
+    sides = Side(0, 0, (edge,), 8), Side(None, 2, problem="There is no layer 2.")
+    return Flow(request.question, 1, 1.0, ("a", "b"), *sides, seconds=0.1)
+
+
 OFFER = Offer(
     Recipe(FORMAT, "Dogs", ModelMark("model", 2, 8), (RecipeDial("dogs", 1.5, 20.0),)),
     Origin.PACK,
@@ -251,6 +261,10 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     ExplainAnswer: explanation,
     VerifyCauses: lambda r: Verification(r.question, r.causes, np.ones(1, np.float32), 1.0),
     NameFeatures: lambda r: {},
+    NameFlow: lambda r: dict.fromkeys(r.features, UNNAMED),
+    NameCompared: lambda r: dict.fromkeys(r.features, UNNAMED),
+    FollowFlow: small_flow,
+    CheckFlow: lambda r: FlowCheck(r.flow, np.ones(1, np.float32), np.zeros(0, np.float32)),
     MakeTable: lambda r: make_table(r, silent_job()),
     ScoreRows: lambda r: np.log(np.tile([[0.4, 0.2]], (len(r.rows), 1))).astype(np.float32),
     AttributeRow: lambda r: RowParts(

@@ -5,6 +5,7 @@ from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.panels.card import CardPanel
 from desktop_scope.gui.panels.evidence import EvidencePanel
 from desktop_scope.gui.panels.features import FeaturesPanel
+from desktop_scope.gui.panels.flow import FlowPanel
 from desktop_scope.gui.panels.layers import LayersPanel
 from desktop_scope.gui.panels.library import LibraryPanel
 from desktop_scope.gui.panels.map import MapPanel
@@ -19,6 +20,7 @@ PANELS: tuple[type[Panel], ...] = (
     LayersPanel,
     SteeringPanel,
     WhyPanel,
+    FlowPanel,
     AuditPanel,
     LibraryPanel,
     EvidencePanel,
