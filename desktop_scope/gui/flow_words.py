@@ -92,13 +92,13 @@ def check_words(check: FlowCheck) -> str:
     """How far the estimates were right."""
     said = []
     sides = ((check.flow.upstream, check.upstream), (check.flow.downstream, check.downstream))
-    for (side, measured), name in zip(sides, ("fed by", "feeds"), strict=True):
+    for (side, measured), name in zip(sides, ("in", "out"), strict=True):
         rank, signs, n = check.agreement(side, measured)
         if n == 0:
             continue
-        rank_words = "" if math.isnan(rank) else f"rank correlation {number(rank)}, "
-        said.append(f"{name}: {rank_words}sign right in {percent(signs)} of {n}")
-    return "Switched off: " + "; ".join(said) if said else "None of these fires here."
+        order = "" if math.isnan(rank) else f"order {number(rank)}, "
+        said.append(f"{name}: {order}signs {percent(signs)} of {n}")
+    return " · ".join(said) or "None of these fires here: there is nothing to switch off."
 
 
 def heading(side: Side, which: int) -> str:

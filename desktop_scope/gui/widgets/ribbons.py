@@ -29,7 +29,8 @@ from desktop_scope.gui.widgets.plot_menu import PlotMenu
 
 _SIDE = 8.0
 _BAR = 6.0  # width of the ends of ribbons
-_LABELS = 0.33  # of the width, on each side
+_LABELS = 0.33  # of the width, on each side; in a narrow view up to _NARROW
+_NARROW, _READABLE = 0.39, 300.0
 _THIN = 1.5  # of the thinnest ribbon
 _LEAST_ROW = 15.0
 _GAP = 3.0
@@ -118,6 +119,10 @@ class RibbonView(Stale, QWidget):
 
     # ---- where things lie
 
+    def _labels(self) -> float:
+        """How wide the words are, at each side."""
+        return max(_LABELS * self.width(), min(_NARROW * self.width(), _READABLE))
+
     def _head(self) -> float:
         return QFontMetrics(theme.small(self.font())).height() + 8.0
 
@@ -135,7 +140,7 @@ class RibbonView(Stale, QWidget):
             fits = np.maximum(shares * scale, least).sum() <= room
             low, high = (scale, high) if fits else (low, scale)
         heights = np.maximum(shares * low, least)
-        top, left = self._head(), _LABELS * self.width()
+        top, left = self._head(), self._labels()
         x = left - _BAR if side == 0 else self.width() - left
         found = []
         for height, share in zip(heights.tolist(), (shares * low).tolist(), strict=True):
@@ -160,7 +165,7 @@ class RibbonView(Stale, QWidget):
     def _label(self, side: int, row: QRectF) -> QRectF:
         height = max(row.height(), _LEAST_ROW)
         top = row.center().y() - height / 2
-        width = _LABELS * self.width() - _BAR - _SIDE - 6
+        width = self._labels() - _BAR - _SIDE - 6
         left = _SIDE if side == 0 else self.width() - _SIDE - width
         return QRectF(left, top, width, height)
 
@@ -191,7 +196,7 @@ class RibbonView(Stale, QWidget):
                 painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
 
     def _paint_heads(self, painter: QPainter) -> None:
-        t, measure, width = theme.tokens(), painter.fontMetrics(), _LABELS * self.width()
+        t, measure, width = theme.tokens(), painter.fontMetrics(), self._labels()
         top, height = 2.0, self._head()
         left, right = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
         painter.setPen(t.muted)
@@ -206,7 +211,7 @@ class RibbonView(Stale, QWidget):
     def _paint_side(self, painter: QPainter, side: int) -> None:
         t, ribbons = theme.tokens(), self._sides[side]
         if not ribbons:
-            width = _LABELS * self.width()
+            width = self._labels()
             box = QRectF(_SIDE if side == 0 else self.width() - width, self._head(), width - _SIDE,
                          self.height() - self._head())  # fmt: skip
             painter.setPen(t.muted)
