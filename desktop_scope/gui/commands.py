@@ -162,6 +162,10 @@ def _go_to_pin(slot: int) -> Callable[[Window], None]:
     return run
 
 
+def _help(page: str) -> Callable[[Window], None]:
+    return lambda window: window.show_help(page)
+
+
 def _has_card(state: AppState) -> bool:
     return state.card is not None
 
@@ -278,6 +282,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.larger", "&View", "L&arger type", "Ctrl++", lambda window: window.zoom(1)),
     Command("view.smaller", "&View", "S&maller type", "Ctrl+-", lambda window: window.zoom(-1)),
     Command("view.reset", "&View", "&Original layout", "", lambda window: window.reset_layout()),
+    Command("help.panel", "&Help", "&What am I looking at?", "F1",
+            lambda window: window.help_on_panel()),
+    Command("help.start", "&Help", "&First steps", "", _help("start")),
+    Command("help.glossary", "&Help", "&Glossary", "", _help("glossary")),
+    Command("help.sources", "&Help", "&Sources", "", _help("sources")),
+    Command("help.about", "&Help", "&About Desktop Scope", "", _help("about")),
 )  # fmt: skip
 
 

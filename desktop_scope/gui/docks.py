@@ -65,6 +65,15 @@ class Docks:
         self._docks[id_].raise_()
         self.panels[id_].focus_first()
 
+    def focused(self) -> str:
+        """The panel that has the keyboard; empty if none has."""
+        holders = [
+            id_
+            for id_, panel in self.panels.items()
+            if panel.hasFocus() or panel.isAncestorOf(self._window.focusWidget())
+        ]
+        return holders[0] if holders else ""
+
     def show_actions(self) -> list[QAction]:
         """One action for each panel, to show or hide it."""
         return [dock.toggleViewAction() for dock in self._docks.values()]

@@ -21,6 +21,8 @@ from desktop_scope.gui import actions, export_actions, marks_actions, theme
 from desktop_scope.gui.commands import COMMANDS
 from desktop_scope.gui.docks import Docks
 from desktop_scope.gui.header import Header
+from desktop_scope.gui.help.pages import pages
+from desktop_scope.gui.help.window import HelpWindow
 from desktop_scope.gui.marks_actions import may_hold_labels
 from desktop_scope.gui.panels import PANELS
 from desktop_scope.gui.panels.library import LibraryPanel
@@ -65,6 +67,7 @@ class Window(QMainWindow):
         self.setStatusBar(self._status)
         self._palette = Palette(self)
         self._palette.chosen.connect(self._run_command)
+        self._help: HelpWindow | None = None
         self._actions = self._make_menus()
         self._docks.arrange()
         room = self.screen().availableGeometry()
@@ -181,6 +184,16 @@ class Window(QMainWindow):
     @Slot(str)
     def _run_command(self, id_: str) -> None:
         next(command for command in COMMANDS if command.id == id_).run(self)
+
+    def help_on_panel(self) -> None:
+        """Say what the panel that has the keyboard shows."""
+        self.show_help(self._docks.focused() or "start")
+
+    def show_help(self, page: str) -> None:
+        """Open the help at a page."""
+        if self._help is None:
+            self._help = HelpWindow(pages(tuple(panel.id for panel in PANELS)), self)
+        self._help.show_page(page)
 
     def toggle_theme(self) -> None:
         """Light or dark."""
