@@ -74,7 +74,10 @@ def _score(options: argparse.Namespace) -> dict[str, Any]:
                 groups[evidence.label(index).source].append(score)
     if not groups:
         raise ScopeError(f"There is no layer {options.layer}.", "See `desktop-scope list`.")
-    return {"scores": [_row(source, np.array(scores)) for source, scores in groups.items()]}
+    return {
+        "scores": [_row(source, np.array(scores)) for source, scores in groups.items()],
+        "tried_in": sorted({court.held_out for court in catalogue.courts}),
+    }
 
 
 def _row(source: str, scores: np.ndarray) -> dict[str, Any]:
@@ -149,4 +152,5 @@ def table(result: dict[str, Any]) -> str:
         ]
         for row in result["scores"]
     ]
-    return columns([head, *rows], right=frozenset(range(1, 8)))
+    tried_in = [f"Tried in {text}." for text in result["tried_in"]]
+    return "\n".join([columns([head, *rows], right=frozenset(range(1, 8))), *tried_in])

@@ -17,7 +17,8 @@ from desktop_scope.engine.sae import sae_of
 from desktop_scope.engine.types import FeatureId, Floats, SaeInfo, Trace
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.court.judging import PackCourt
+from desktop_scope.evidence.court.judging import LabelCourt, Matter, of_own, of_pack
+from desktop_scope.evidence.court.texts import together
 from desktop_scope.evidence.discovery import Discovery
 from desktop_scope.evidence.finding import Finder
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
@@ -66,7 +67,7 @@ class Catalogue:
         books: The labels of every open pack, with the place among the SAEs of each of its layers.
         notes: What the user should know about how the evidence was opened.
         together: Which features fire together.
-        courts: Which judge the labels of every open pack.
+        courts: Which judge the labels of every open pack, and of evidence of one's own.
         corpora: The texts of every open pack.
     """
 
@@ -78,7 +79,7 @@ class Catalogue:
         books: Sequence[tuple[LabelBook, Sequence[int]]] = (),
         notes: Sequence[str] = (),
         together: Together | None = None,
-        courts: Sequence[PackCourt] = (),
+        courts: Sequence[LabelCourt] = (),
         corpora: Sequence[Corpus] = (),
     ) -> None:
         self._corpora = corpora
@@ -104,7 +105,8 @@ class Catalogue:
         """
         evidence: dict[int, SaeEvidence] = {}
         packs: dict[int, tuple[Pack, Path]] = {}
-        books, opened = [], []
+        books, corpora = [], []
+        matters: list[tuple[Matter, Sequence[int]]] = []
         for folder in workspace.saes:
             if not is_pack(folder):
                 continue
@@ -124,8 +126,10 @@ class Catalogue:
                 evidence[slot] = PackEvidence(store, book, layer, norm)
             books.append((book, slots))
             texts = [book.texts(layer) for layer in range(store.n_layers)]
-            opened.append((store, texts, folder, slots))
+            matters.append((of_pack(store, texts, folder), slots))
+            corpora.append(store.corpus)
         notes: list[str] = []
+        own: list[tuple[OwnEvidence, int]] = []
         for slot, sae in enumerate(engine.saes):
             if slot not in evidence:
                 job.progress(0, 0, "Opening the evidence")
@@ -137,6 +141,7 @@ class Catalogue:
                         books.append((book, [slot]))
                         found.name(book)
                         evidence[slot] = found
+                        own.append((found, slot))
                 except ScopeError as error:  # damaged: the SAE can be used without
                     notes.append(str(error))
         marks = MarkStore()
@@ -145,13 +150,12 @@ class Catalogue:
             key = mark_key(engine, slot, packs.get(slot))
             marks.know(key, described(engine, slot))
             marked.append(MarkedEvidence(evidence[slot], marks, key))
-        together = open_together(engine.saes, engine.model.info, notes)
-        courts = [
-            PackCourt(engine, store, texts, folder, slots, marked)
-            for store, texts, folder, slots in opened
-        ]
-        corpora = [store.corpus for store, *_ in opened]
-        return cls(engine, marked, marks, books, notes, together, courts, corpora)
+        for group in together([found for found, _ in own]):
+            found_there = [own[n][0] for n in group]
+            matters.append((of_own(found_there), [own[n][1] for n in group]))
+        mates = open_together(engine.saes, engine.model.info, notes)
+        courts = [LabelCourt(engine, matter, slots, marked) for matter, slots in matters]
+        return cls(engine, marked, marks, books, notes, mates, courts, corpora)
 
     def opened(self) -> Opened:
         """What is known of it all as soon as it is open."""

@@ -104,6 +104,8 @@ class OwnEvidence(Unlabelled):
         n_tokens: On so many tokens.
         token_texts: As given.
         row_start: Where rows start in the text, [R + 1].
+        aside: Rows from which nothing was gathered, [R].
+        corpus: Names the text; the same for SAEs that were gathered together.
 
     Raises:
         ScopeError: A file is missing, cut short or does not hold what it should.
@@ -120,9 +122,13 @@ class OwnEvidence(Unlabelled):
                 found = self._file.get_slice(name)
                 if (found.get_dtype(), tuple(found.get_shape())) != (kind, (n_features, *rest)):
                     raise self._damaged(f"“{name}” is of another type or size")
-            corpus = safe_open(folder / Path(about["corpus"]).name, framework="numpy")
+            self.corpus = Path(about["corpus"]).name
+            corpus = safe_open(folder / self.corpus, framework="numpy")
             self._tokens = corpus.get_slice("tokens")
             self.row_start: NDArray[np.int64] = corpus.get_tensor("row_start")
+            self.aside: Bools = np.zeros(len(self.row_start) - 1, bool)
+            if "aside" in corpus.keys():  # noqa: SIM118 - not a dict; older ones left nothing aside
+                self.aside = corpus.get_tensor("aside").astype(bool)
             self.n_tokens = int(about["n_tokens"])
             self.median_norm = float(about["median_norm"])
             self.density: Floats = self._file.get_tensor("density")
@@ -131,7 +137,8 @@ class OwnEvidence(Unlabelled):
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise self._damaged(str(error)) from error
         size, starts = self._tokens.get_shape(), self.row_start
-        if starts.ndim != 1 or size != [starts[-1]] or (np.diff(starts) <= 0).any():
+        rows_add_up = starts.ndim == 1 and self.aside.shape == (len(starts) - 1,)
+        if not rows_add_up or size != [starts[-1]] or (np.diff(starts) <= 0).any():
             raise self._damaged("its rows do not add up to its text")
 
     def name(self, book: LabelBook) -> None:

@@ -122,6 +122,7 @@ class FeatureMarks:
     labels: tuple[Label, ...] = ()  # all it has, the one that is shown first
     trials: tuple[Trial, ...] = ()
     verdict: Verdict | None = None  # of the label that is shown; None before it was tried
+    held_out: str = ""  # on what text it was tried
     by_models: tuple[Verdict, ...] = ()  # of that label, by language models
 
 

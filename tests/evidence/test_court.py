@@ -188,7 +188,7 @@ def test_the_strongest_of_each_stretch_is_kept():
 def test_the_text_tells_what_labels_were_made_from(store):
     text = CourtText.of_pack(store, 64)
     arrays = store.layer_arrays(17)
-    known = text.known(store, 17)
+    known = text.known_of_pack(store, 17)
     width = store.corpus.tokens.shape[1]
     feature = next(iter(known))
     for position, value in zip(

@@ -28,7 +28,7 @@ from desktop_scope.evidence.building.writer import write_evidence, write_togethe
 from desktop_scope.evidence.gathering import Standing, minutes
 from desktop_scope.evidence.together import FILE as TOGETHER
 
-_VERSION = 2  # of what is gathered, and in which order
+_VERSION = 3  # of what is gathered, and in which order
 ROWS_PER_BLOCK = 32
 _SECONDS_BETWEEN = 60.0  # checkpoints: what a crash costs at most
 
@@ -225,7 +225,7 @@ class Builder:
             return
         rows = list(rows_of(self._read))
         self._slot, self._read = 0, []
-        self._state.append([row.ids for row in rows])
+        self._state.append([row.ids for row in rows], [row.aside for row in rows])
         last = rows[-1]
         same = sum(row.document == last.document for row in rows)
         progress.rows = same + (progress.rows if progress.document == last.document else 0)

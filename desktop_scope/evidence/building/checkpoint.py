@@ -94,7 +94,7 @@ class Checkpoint:
         self._claim(folder / "owner")
         self.progress = self._load()
         self._tokens = self._open("tokens.i32", self.progress.positions)
-        self._lengths = self._open("lengths.i32", self.progress.n_rows)
+        self._rows = self._open("rows.i32", 2 * self.progress.n_rows)  # length, whether aside
 
     @staticmethod
     def _claim(owner: Path) -> None:
@@ -131,7 +131,7 @@ class Checkpoint:
 
     def _has(self, progress: Progress) -> bool:
         """Whether all tokens are there that the state counts on."""
-        sizes = {"tokens.i32": progress.positions, "lengths.i32": progress.n_rows}
+        sizes = {"tokens.i32": progress.positions, "rows.i32": 2 * progress.n_rows}
         return all((self._folder / name).stat().st_size >= 4 * n for name, n in sizes.items())
 
     def _arrays(self) -> dict[str, Array]:
@@ -148,34 +148,36 @@ class Checkpoint:
         os.truncate(path, 4 * size)
         return path.open("ab")
 
-    def append(self, rows: list[NDArray[np.int32]]) -> None:
-        """Take down the tokens of rows; they count from the next save on."""
+    def append(self, rows: list[NDArray[np.int32]], aside: list[bool]) -> None:
+        """Take down rows, and which are left aside; they count from the next save on."""
         for row in rows:
             self._tokens.write(row.astype("<i4").data)
-        self._lengths.write(np.array([len(row) for row in rows], "<i4").data)
+        told = [(len(row), left) for row, left in zip(rows, aside, strict=True)]
+        self._rows.write(np.array(told, "<i4").data)
         self.progress.positions += sum(map(len, rows))
         self.progress.n_rows += len(rows)
 
     def save(self) -> None:
         """Keep the state as it is now."""
-        for file in (self._tokens, self._lengths):
+        for file in (self._tokens, self._rows):
             file.flush()
             os.fsync(file.fileno())
         about = {"progress": msgspec.json.encode(self.progress).decode()}
         save_arrays(self._state, self._arrays(), about)
 
     def corpus(self) -> dict[str, Array]:
-        """All tokens read, mapped: ``tokens`` [P], and where rows start in them [R + 1]."""
+        """All tokens read, mapped [P]; where rows start in them [R + 1]; which are aside [R]."""
         self._tokens.flush()
-        self._lengths.flush()
-        lengths = np.fromfile(self._folder / "lengths.i32", "<i4")
+        self._rows.flush()
+        lengths, aside = np.fromfile(self._folder / "rows.i32", "<i4").reshape(-1, 2).T
         tokens = np.memmap(self._folder / "tokens.i32", "<i4", mode="r")
-        return {"tokens": tokens, "row_start": np.append(0, np.cumsum(lengths, dtype=np.int64))}
+        starts = np.append(0, np.cumsum(lengths, dtype=np.int64))
+        return {"tokens": tokens, "row_start": starts, "aside": aside.astype(np.uint8)}
 
     def close(self) -> None:
         """Let go of the files."""
         self._tokens.close()
-        self._lengths.close()
+        self._rows.close()
         (self._folder / "owner").unlink(missing_ok=True)
 
     def remove(self) -> None:

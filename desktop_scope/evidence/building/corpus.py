@@ -23,6 +23,8 @@ from desktop_scope.library.pack import read_pack
 
 WIDTH = 256  # tokens of a row at most, the model's first token among them
 _PIECE = 8192  # characters that are tokenised at once, and of a text file that count as a document
+_ASIDE = 8  # of a text in many documents every so many-th one is left aside, for the court
+_MANY = 2 * _ASIDE
 _SHORTEST = 8  # characters: shorter ones that the model cannot read are left out
 _SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
 _LINES_AT_ONCE = 1024  # of a .parquet file
@@ -42,12 +44,14 @@ class Row:
         start: The tokens before it are not counted.
         document: Its number, from 0.
         share: Of the corpus, up to the end of this document.
+        aside: Nothing is gathered from it: labels are judged on it.
     """
 
     ids: NDArray[np.int32]
     start: int
     document: int
     share: float
+    aside: bool = False
 
 
 class Corpus(Protocol):
@@ -90,12 +94,18 @@ class TextCorpus:
         key: Another one for other texts.
         n_characters: Of all of them.
         model: Whose tokens they become.
+        many: There are so many documents that some can be left aside.
     """
 
     def __init__(
-        self, texts: Callable[[], Iterator[str]], key: str, n_characters: int, model: LanguageModel
+        self,
+        texts: Callable[[], Iterator[str]],
+        key: str,
+        n_characters: int,
+        model: LanguageModel,
+        many: bool = False,
     ) -> None:
-        self.key = key
+        self.key, self._many = key, many
         self._texts, self._total, self._model = texts, n_characters, model
         told = model.encode(Prompt("a", chat=False))
         self._first = [i for i, own in zip(told.ids, told.own, strict=True) if not own][:1]
@@ -106,8 +116,9 @@ class TextCorpus:
         done = 0
         for n, text in enumerate(self._texts()):
             done += len(text)
+            aside = self._many and n % _ASIDE == _ASIDE - 1
             for ids in self._rows_of(text) if n >= document else ():
-                yield Row(ids, len(self._first), n, done / self._total)
+                yield Row(ids, len(self._first), n, done / self._total, aside)
 
     def _rows_of(self, text: str) -> Iterator[NDArray[np.int32]]:
         step = self._width - len(self._first)
@@ -147,19 +158,20 @@ def text_corpus(given: Sequence[Path], model: LanguageModel, job: Job) -> TextCo
 
     A line of a .jsonl or .parquet file is a document; so are a text file, or each 8,192 characters
     of it where it is longer. All is read once beforehand, so that a bad line is not found after
-    hours.
+    hours. Where there are many documents, every eighth is left aside for judging labels.
 
     Raises:
         ScopeError: A file cannot be read, or there is no text.
         Cancelled: The job was.
     """
     files = [file for path in given for file in _files_of(path)]
-    n_characters, said = 0, False
+    n_characters, n_documents, said = 0, 0, False
     for n, file in enumerate(files):
         job.progress(n, len(files), "Looking through the corpus")
         for text in _documents(file):
             job.check()
             n_characters += len(text)
+            n_documents += 1
             said = said or bool(text.strip())
     if not said:
         raise ScopeError(
@@ -173,7 +185,7 @@ def text_corpus(given: Sequence[Path], model: LanguageModel, job: Job) -> TextCo
         return itertools.chain.from_iterable(map(_documents, files))
 
     key = hashlib.sha256(repr(told).encode()).hexdigest()
-    return TextCorpus(texts, key, n_characters, model)
+    return TextCorpus(texts, key, n_characters, model, n_documents >= _MANY)
 
 
 def default_corpus(model: LanguageModel) -> tuple[Corpus, str]:

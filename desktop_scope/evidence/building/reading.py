@@ -66,7 +66,9 @@ def read(engine: Engine, rows: Sequence[Row], job: Job) -> Read:
     """
     saes = engine.saes
     position = np.concatenate([np.arange(len(row.ids)) for row in rows])
-    masked = (position < 1) | (position < np.repeat([r.start for r in rows], _lengths(rows)))
+    starts, aside = ([r.start for r in rows], [r.aside for r in rows])
+    masked = (position < 1) | (position < np.repeat(starts, _lengths(rows)))
+    masked |= np.repeat(aside, _lengths(rows))
     with torch.inference_mode():
         kept = _run(engine, rows, job)
         inputs = [_side_by_side([kept[point] for point in s.weights.reads]) for s in saes]

@@ -35,7 +35,7 @@ from desktop_scope.library.parts import remove
 _ROWS_PER_FILE = 8
 _MOST_COMPARED = 16_384  # features; in wider SAEs no near neighbours are looked for
 
-Known = Callable[[int], Mapping[int, NDArray[np.int64]]]
+Known = Mapping[int, NDArray[np.int64]]  # by feature, stretches
 
 
 class Gathering:
@@ -55,7 +55,7 @@ class Gathering:
         text: CourtText,
         folder: Path,
         maxima: Sequence[Floats],
-        known: Known,
+        known: Callable[[int], Known],
     ) -> None:
         self._engine, self._slots, self._text = engine, tuple(slots), text
         self._folder, self._maxima, self._known = folder, maxima, known

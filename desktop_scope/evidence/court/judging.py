@@ -1,9 +1,10 @@
-"""The court of one pack: gathers what it needs, judges every label, and keeps what came out."""
+"""A court: gathers what it needs, judges every label, and keeps what came out."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,48 +17,90 @@ from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.building.checkpoint import save_arrays
 from desktop_scope.evidence.court.court import COURT_VERSION, Court
 from desktop_scope.evidence.court.docket import Docket
-from desktop_scope.evidence.court.gathering import Gathering
+from desktop_scope.evidence.court.gathering import Gathering, Known
 from desktop_scope.evidence.court.texts import N_ROWS, CourtText
 from desktop_scope.evidence.court.verdicts import COUNTS, Verdicts
 from desktop_scope.evidence.court.words import CourtWords
 from desktop_scope.evidence.marks.overlay import MarkedEvidence
+from desktop_scope.evidence.own import OwnEvidence
 from desktop_scope.evidence.store import EvidenceStore
 
 FILE = "verdicts.safetensors"
 _LABELS_PER_STEP = 1500
 
 
-class PackCourt:
-    """Judges the labels of a pack's features.
+@dataclass(frozen=True, eq=False)
+class Matter:
+    """What a court is about: the labels of some SAEs, and a text that they were not made from.
 
-    The verdicts on the shipped labels come from the pack itself where it has them for exactly
-    these labels, else from the cache, else they are to be made.
+    Attributes:
+        labels: Those that come with the evidence, by SAE and feature.
+        text: Chosen when it is needed.
+        known: From an SAE's place to the stretches of the text that its labels were made from.
+        about: Names the text.
+        shipped: A file that may hold the verdicts already.
+        own: Evidence of one's own: its labels are judged without being asked for, as a part of
+            gathering it.
+    """
+
+    labels: Sequence[Sequence[str]]
+    text: Callable[[], CourtText]
+    known: Callable[[CourtText, int], Known]
+    about: object
+    shipped: Path | None = None
+    own: bool = False
+
+
+def of_pack(store: EvidenceStore, labels: Sequence[Sequence[str]], pack: Path) -> Matter:
+    """The labels that a pack was shipped with, by layer."""
+    return Matter(
+        labels,
+        lambda: CourtText.of_pack(store),
+        lambda text, layer: text.known_of_pack(store, layer),
+        store.corpus.tokens.shape,
+        pack / FILE,
+    )
+
+
+def of_own(evidence: Sequence[OwnEvidence]) -> Matter:
+    """The labels of SAEs whose evidence was gathered from one text."""
+    return Matter(
+        [one.label_texts() for one in evidence],
+        lambda: CourtText.of_own(evidence[0]),
+        lambda text, n: text.known_of_own(evidence[n]),
+        evidence[0].corpus,
+        own=True,
+    )
+
+
+class LabelCourt:
+    """Judges the labels of some SAEs' features.
+
+    The verdicts on the labels that came with the evidence are shipped for exactly these labels,
+    else they come from the cache, else they are to be made.
 
     Args:
-        store: The pack's evidence.
-        labels: Those that it was shipped with, by layer and feature.
-        pack: Its folder.
-        slots: The place among the open SAEs of each of its layers.
+        matter: What it is about.
+        slots: The place of each of its SAEs among those open.
         evidence: Of all open SAEs.
     """
 
     def __init__(
         self,
         engine: Engine,
-        store: EvidenceStore,
-        labels: Sequence[Sequence[str]],
-        pack: Path,
+        matter: Matter,
         slots: Sequence[int],
         evidence: Sequence[MarkedEvidence],
     ) -> None:
-        self._engine, self._store, self._slots = engine, store, tuple(slots)
-        self._labels = labels
+        self._engine, self._matter, self._slots = engine, matter, tuple(slots)
+        self._labels = matter.labels
         self._evidence = [evidence[slot] for slot in slots]
         self._court: Court | None = None
         self._made: list[Verdicts] = []
-        self.asked = False
-        for file in (pack / FILE, self._file):
-            if (found := _read(file, self._labels_key, store.n_features)) is not None:
+        self.asked = matter.own
+        sizes = [len(labels) for labels in self._labels]
+        for file in (matter.shipped, self._file):
+            if file and (found := _read(file, self._labels_key, sizes)) is not None:
                 self._publish(found)
                 break
 
@@ -101,8 +144,14 @@ class PackCourt:
 
     def again(self) -> None:
         """Forget the verdicts on the shipped labels, so that they are made anew."""
+        self._made = []
         for one in self._evidence:
             one.judged = None
+
+    @property
+    def held_out(self) -> str:
+        """On what text labels are tried, for people."""
+        return self._text.held_out
 
     @property
     def slots(self) -> tuple[int, ...]:
@@ -156,11 +205,11 @@ class PackCourt:
 
     def _publish(self, verdicts: Sequence[Verdicts]) -> None:
         for one, judged in zip(self._evidence, verdicts, strict=True):
-            one.judged = judged
+            one.judged, one.held_out = judged, self.held_out
             one.refresh()
 
     def _save(self) -> None:
-        arrays = {name: np.stack([getattr(v, name) for v in self._made]) for name in COUNTS}
+        arrays = {name: np.concatenate([getattr(v, name) for v in self._made]) for name in COUNTS}
         about = {"labels": self._labels_key, "court": str(COURT_VERSION)}
         save_arrays(self._file, arrays, about)
 
@@ -171,7 +220,7 @@ class PackCourt:
     @cached_property
     def _folder(self) -> Path:
         keys = "".join(one.key for one in self._evidence)
-        about = (COURT_VERSION, N_ROWS, keys, self._store.corpus.tokens.shape)
+        about = (COURT_VERSION, N_ROWS, keys, self._matter.about)
         return paths.cache_dir() / "court" / hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
     @cached_property
@@ -184,19 +233,23 @@ class PackCourt:
 
     @cached_property
     def _text(self) -> CourtText:
-        return CourtText.of_pack(self._store)
+        return self._matter.text()
 
     @cached_property
     def _gathering(self) -> Gathering:
-        def known(n: int) -> dict[int, np.ndarray]:
-            return self._text.known(self._store, n)
-
         maxima = [one.max_active for one in self._evidence]
-        return Gathering(self._engine, self._slots, self._text, self._folder, maxima, known)
+        return Gathering(
+            self._engine,
+            self._slots,
+            self._text,
+            self._folder,
+            maxima,
+            lambda n: self._matter.known(self._text, n),
+        )
 
 
-def _read(path: Path, labels: str, n_features: int) -> list[Verdicts] | None:
-    """The verdicts of every layer, if they are about these labels."""
+def _read(path: Path, labels: str, sizes: Sequence[int]) -> list[Verdicts] | None:
+    """The verdicts of every SAE, if they are about these labels."""
     if not path.is_file():
         return None
     try:
@@ -204,9 +257,10 @@ def _read(path: Path, labels: str, n_features: int) -> list[Verdicts] | None:
             about = file.metadata() or {}
             if about.get("labels") != labels or about.get("court") != str(COURT_VERSION):
                 return None
-            arrays = [file.get_tensor(name) for name in COUNTS]
+            arrays = [file.get_tensor(name).reshape(-1) for name in COUNTS]
     except (OSError, SafetensorError):
         return None
-    if any(array.dtype != np.uint8 or array.shape[1:] != (n_features,) for array in arrays):
+    if any(array.dtype != np.uint8 or array.size != sum(sizes) for array in arrays):
         return None
-    return [Verdicts(*layer) for layer in zip(*arrays, strict=True)]
+    parts = [np.split(array, np.cumsum(sizes)[:-1]) for array in arrays]
+    return [Verdicts(*layer) for layer in zip(*parts, strict=True)]

@@ -27,12 +27,14 @@ class MarkedEvidence:
 
     Attributes:
         judged: The verdicts on the shipped labels; None before there are any.
+        held_out: On what text those labels were tried, for people.
         tried: By feature, labels of the person's that a court has tried, and what came out.
     """
 
     def __init__(self, base: SaeEvidence, marks: MarkStore, key: str) -> None:
         self._base, self._marks, self.key = base, marks, key
         self.judged: Verdicts | None = None
+        self.held_out = ""
         self.tried: dict[int, tuple[str, Verdict | None]] = {}
         self.refresh()
 
@@ -155,6 +157,7 @@ class MarkedEvidence:
             lists=tuple(name for name in lists if name != STARS),
             labels=(*marks.labels(key, index), self._base.label(index)),
             verdict=self.verdict(index),
+            held_out=self.held_out,
             by_models=tuple(self._by_models(index, self._unscored(index).text)),
             trials=tuple(read_trial(*row) for row in marks.of(key, index, Kind.TRIAL)),
         )

@@ -108,7 +108,7 @@ class LabelBox(QWidget):
         verdict = card.marks.verdict
         models = about_models(card.marks.by_models)
         self._score.setText("\n".join(filter(None, (about_score(card.label, verdict), models))))
-        self._score.setToolTip(about_verdict(verdict))
+        self._score.setToolTip(about_verdict(verdict, card.marks.held_out))
         self._score.setVisible(card.label.source is not Source.NONE)
         going = state.marks.judging or state.marks.waiting
         named = card.label.source is not Source.NONE

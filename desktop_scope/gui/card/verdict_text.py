@@ -31,7 +31,7 @@ def about_models(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(f"{verdict.judge} {verdict.score:.2f}" for verdict in verdicts)
 
 
-def about_verdict(verdict: Verdict | None) -> str:
+def about_verdict(verdict: Verdict | None, held_out: str) -> str:
     """The definition, for those who hover."""
     if verdict is None:
         return ""
@@ -42,7 +42,7 @@ def about_verdict(verdict: Verdict | None) -> str:
         else f"Judged by {verdict.judge}."
     )
     return (
-        "Tried in text that neither the feature nor its label has seen, where the feature fires\n"
+        f"Tried in {held_out},\nwhere the feature fires "
         "with a fifth of its maximum or more, and where it is silent. Balanced accuracy: the mean\n"
         "of the share of firing places found and the share of silent places left alone.\n"
         f"False alarms: at {verdict.hard_alarms} of {verdict.hard} places where a similar feature "
