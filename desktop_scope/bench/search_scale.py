@@ -104,7 +104,7 @@ def measure(folder: Path) -> dict[str, float]:
     half = np.ones((N_LAYERS, N_FEATURES), bool)
     half[: N_LAYERS // 2] = False
     prefixes = [query[:end] for query in _QUERIES for end in range(1, len(query) + 1)]
-    book.search("the")  # reads the order of the labels, once
+    book.search("the")  # the file is cold the first time
     plain = [_ms(book.search, prefix) for prefix in prefixes]
     filtered = [_ms(book.search, prefix, half) for prefix in prefixes]
 

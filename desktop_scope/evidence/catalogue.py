@@ -50,6 +50,7 @@ _N_TOKENS = 10  # promoted and suppressed, each
 _N_NEIGHBOURS = 10
 _N_COFIRING = 10  # of its own SAE, and of all others
 _CARDS_KEPT = 64
+_FEW = 100  # changes that are looked at one by one
 _NAMING = "Naming the features (first time only)"
 _LEARNING_S = 1.5  # of labels, until somebody else may have the engine
 
@@ -185,8 +186,15 @@ class Catalogue:
 
     def marked(self) -> None:
         """Show what was marked since."""
+        touched, elsewhere = self.marks.touched, self.marks.changed_elsewhere()
         for evidence in self._evidence:
-            evidence.refresh()
+            own = [feature for sae, feature in touched if sae == evidence.key]
+            if elsewhere or len(own) > _FEW:
+                evidence.refresh()
+            else:
+                for feature in own:
+                    evidence.refresh_one(feature)
+        touched.clear()
         self.card.cache_clear()
         self._family.cache_clear()
 

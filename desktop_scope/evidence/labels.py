@@ -14,7 +14,9 @@ import os
 import re
 import sqlite3
 import tempfile
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,7 @@ from desktop_scope.evidence.types import Hit, Label, Source
 if TYPE_CHECKING:
     from desktop_scope.evidence.own_texts import OwnTexts
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE labels (
     rank INTEGER PRIMARY KEY,  -- 0 is the most trusted
@@ -44,6 +46,7 @@ CREATE VIRTUAL TABLE words USING fts5 (
     text, content = 'labels', content_rowid = 'rank', prefix = '1 2 3',
     tokenize = 'unicode61 remove_diacritics 2'
 );
+CREATE TABLE in_order (features BLOB NOT NULL);  -- by rank, 4 bytes each: filters need them at once
 """
 _COLUMNS = "feature, text, source, confidence, kind"
 _CANDIDATES = 400  # matches that are ranked; they come most trusted first
@@ -186,33 +189,28 @@ class LabelBook:
     def _first_ranks(self, query: str, keep: Bools | None, limit: int, check: Check) -> list[int]:
         """The most trusted labels that a query finds."""
         found: list[int] = []
-        kept, first = None, 0
-        if keep is not None and not keep.all():
-            kept = keep.reshape(-1)[self._features_by_rank()]
-            first = int(kept.argmax())
-        for ranks in self._ranks(query, first):
+        kept = None if keep is None or keep.all() else keep.reshape(-1)
+        for ranks in self._ranks(query):
             check()
             if kept is not None:
-                ranks = ranks[kept[ranks]]
+                ranks = ranks[kept[self._features_by_rank()[ranks]]]
             found += ranks[: limit - len(found)].tolist()
             if len(found) >= limit:
                 break
         return found
 
-    def _ranks(self, query: str, first: int = 0) -> Iterator[Ints]:
-        """All labels from one on that a query finds, most trusted first, some at a time."""
+    def _ranks(self, query: str) -> Iterator[Ints]:
+        """All labels that a query finds, most trusted first, some at a time."""
         value = word_query(query)
         if value:
             # The index gives them in this order by itself, and as they are asked for.
-            statement = "SELECT rowid FROM words WHERE words MATCH ? AND rowid >= ?"
+            statement = "SELECT rowid FROM words WHERE words MATCH ?"
         elif query:  # only signs, which the word index does not hold
-            statement = (
-                "SELECT rank FROM labels WHERE instr(text, ?) > 0 AND rank >= ? ORDER BY rank"
-            )
+            statement = "SELECT rank FROM labels WHERE instr(text, ?) > 0 ORDER BY rank"
             value = query
         else:
             return
-        rows, size = self._database.execute(statement, (value, first)), _FIRST
+        rows, size = self._database.execute(statement, (value,)), _FIRST
         while part := rows.fetchmany(size):
             yield np.fromiter((rank for (rank,) in part), np.int32, len(part))
             size = min(2 * size, _AT_ONCE)
@@ -266,8 +264,8 @@ class LabelBook:
 
     def _features_by_rank(self) -> Ints:
         if self._feature_of_rank is None:
-            rows = self._database.execute("SELECT feature FROM labels ORDER BY rank")
-            self._feature_of_rank = np.fromiter((feature for (feature,) in rows), np.int32)
+            (features,) = self._database.execute("SELECT features FROM in_order").fetchone()
+            self._feature_of_rank = np.frombuffer(features, "<i4")
         return self._feature_of_rank
 
     def _named(self, query: str) -> FeatureId | None:
@@ -313,6 +311,7 @@ def word_query(query: str) -> str:
     return " AND ".join(parts)
 
 
+@lru_cache(maxsize=16_384)
 def _singular(word: str) -> str:
     """An English noun's singular, roughly; other words as they are."""
     if len(word) > 4 and word.endswith("ies"):
@@ -326,8 +325,9 @@ def _score(label: Label, words: Sequence[str]) -> float:
     if not words:
         return score
     text = label.text.lower()
-    main = [_singular(word) for word in _words(_ASIDE.split(text, maxsplit=1)[0])]
     there = [_singular(word) for word in _words(text)]
+    aside = _ASIDE.search(text)
+    main = there if aside is None else [_singular(w) for w in _words(text[: aside.start()])]
     words = [_singular(word) for word in words]
     score += 3.0 * (main[: len(words)] == list(words))
     score += 1.5 * sum(word in main for word in words) / len(words)
@@ -411,10 +411,16 @@ def fill(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
     """Write labels, most trusted first, and the index of their words."""
     with database:
         database.executescript(_SCHEMA)
-        database.executemany(
-            "INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)",
-            ((rank, *row) for rank, row in enumerate(rows)),
-        )
+        features = array("i")
+
+        def ranked() -> Iterator[tuple[int, int, str, str, str, str]]:
+            for rank, row in enumerate(rows):
+                features.append(row[0])
+                yield (rank, *row)
+
+        database.executemany("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)", ranked())
+        in_order = np.array(features, "<i4").tobytes()
+        database.execute("INSERT INTO in_order VALUES (?)", (in_order,))
         database.execute("INSERT INTO words (words) VALUES ('rebuild')")
         database.execute("INSERT INTO words (words) VALUES ('optimize')")
 

@@ -7,17 +7,25 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.engine.worker import silent_job
+from desktop_scope.evidence.court.verdicts import Verdicts
+from desktop_scope.evidence.known import SampleEvidence
+from desktop_scope.evidence.marks.overlay import MarkedEvidence
 from desktop_scope.evidence.marks.requests import MarkFeatures
-from desktop_scope.evidence.marks.store import MarkStore, label_value
+from desktop_scope.evidence.marks.store import MarkStore, label_value, trial_value
 from desktop_scope.evidence.marks.types import STARS, Change, Kind, Mark
 from desktop_scope.evidence.requests import Match, RankFeatures, Scope
-from desktop_scope.evidence.types import Source
+from desktop_scope.evidence.types import Source, Verdict
 
 DOG = FeatureId(17, 3988)
 
@@ -200,3 +208,72 @@ def test_no_change_is_made_twice(workbench, mark):
     again = (Change(done), Change(done + 1))  # the first was made before; the second undoes
     workbench.handle(MarkFeatures(again), silent_job())
     assert workbench.catalogue.card(DOG).marks.note == "one"
+
+
+# ---- laid over the evidence
+
+
+_N = 6
+_VALUES = {
+    Kind.LABEL: (label_value("dogs"), label_value("cats"), None),
+    Kind.LIST: ("", None),
+    Kind.TRIAL: (trial_value(True, 2.0), trial_value(False, 0.0), None),
+    Kind.VERDICT: ("[10, 9, 5, 1, 5, 0]", "[10, 2, 5, 4, 5, 3]", None),
+}
+_KEYS = {
+    Kind.LABEL: ("own", "imported"),
+    Kind.LIST: (STARS, "pets"),
+    Kind.TRIAL: ("a text", "another"),
+    Kind.VERDICT: ("detection by x\ndogs", "fuzzing by x\ncats"),
+}
+_marks = st.sampled_from(list(_VALUES)).flatmap(
+    lambda kind: st.builds(
+        Mark,
+        st.just("sae"),
+        st.integers(0, _N - 1),
+        st.just(kind),
+        st.sampled_from(_KEYS[kind]),
+        st.sampled_from(_VALUES[kind]),
+    )
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(_marks, st.just("undo"), st.integers(0, _N - 1)), max_size=12))
+def test_looking_at_what_changed_comes_to_the_same_as_looking_at_all(steps):
+    """Steps: marks, undoing the last change, and a court that tries a feature's label."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = MarkStore(Path(folder) / "marks.sqlite")
+        counts = [np.full(_N, n, np.uint8) for n in (10, 8, 5, 1, 5, 1)]
+        seen = MarkedEvidence(SampleEvidence(_N), store, "sae")
+        seen.judged = Verdicts(*counts)
+        seen.refresh()
+        for step in steps:
+            if isinstance(step, Mark):
+                store.change("", [step])
+            elif step == "undo":
+                store.undo()
+            else:
+                seen.take(step, "dogs", Verdict("words", 10, 10, 5, 0, 5, 0))
+            for _, feature in store.touched:
+                seen.refresh_one(feature)
+            store.touched.clear()
+            whole = MarkedEvidence(SampleEvidence(_N), store, "sae")
+            whole.judged, whole.tried = seen.judged, dict(seen.tried)
+            whole.refresh()
+            np.testing.assert_array_equal(seen.scores, whole.scores)
+            np.testing.assert_array_equal(seen.labelled, whole.labelled)
+            np.testing.assert_array_equal(seen.starred, whole.starred)
+            assert sorted(seen.untried()) == sorted(whole.untried())
+            assert [seen.label(i) for i in range(_N)] == [whole.label(i) for i in range(_N)]
+        store.close()
+
+
+def test_what_another_program_wrote_is_noticed(tmp_path):
+    one, other = (MarkStore(tmp_path / "marks.sqlite") for _ in range(2))
+    one.change("", [own("dogs")])
+    assert not one.changed_elsewhere()
+    assert other.changed_elsewhere()
+    assert not other.changed_elsewhere()
+    one.close()
+    other.close()

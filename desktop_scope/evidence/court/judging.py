@@ -200,7 +200,7 @@ class LabelCourt:
             for index in one.untried()[:left]:
                 job.check()
                 text = one.label(index).text
-                one.tried[index] = (text, self._court.judge(slot, index, text))
+                one.take(index, text, self._court.judge(slot, index, text))
                 left -= 1
 
     def _publish(self, verdicts: Sequence[Verdicts]) -> None:

@@ -39,18 +39,47 @@ class MarkedEvidence:
         self.refresh()
 
     def refresh(self) -> None:
-        """The marks or the verdicts have changed."""
+        """The marks or the verdicts have changed, nobody knows which."""
         n, key = len(self.density), self.key
-        self._labelled = self._marks.features(key, n, Kind.LABEL)
+        self._texts = {i: text for i, text in self._marks.shown_texts(key).items() if i < n}
+        self._labelled = np.zeros(n, bool)
+        self._labelled[list(self._texts)] = True
         heard = self._marks.features(key, n, Kind.TRIAL)
         heard |= self._marks.features(key, n, Kind.VERDICT)
         self._special = self._labelled | heard
         self._starred = self.listed(STARS)
-        scores = self._base.scores if self.judged is None else self.judged.scores
-        self._scores = np.where(self._labelled, np.float32(np.nan), scores)
-        for index in {*np.flatnonzero(heard).tolist(), *self.tried}:
+        self._scores = np.where(self._labelled, np.float32(np.nan), self._shipped_scores)
+        for index, (text, verdict) in self.tried.items():
+            if self._texts.get(index) == text and verdict is not None:
+                self._scores[index] = verdict.score
+        for index in np.flatnonzero(heard).tolist():
+            self._score(index)
+
+    def refresh_one(self, index: int) -> None:
+        """The marks of one feature have changed."""
+        if index >= len(self.density):
+            return
+        marks, key = self._marks, self.key
+        labels = marks.labels(key, index)
+        self._labelled[index] = bool(labels)
+        self._texts.pop(index, None)
+        if labels:
+            self._texts[index] = labels[0].text
+        heard = any(marks.of(key, index, kind) for kind in (Kind.TRIAL, Kind.VERDICT))
+        self._special[index] = self._labelled[index] or heard
+        self._starred[index] = marks.value(key, index, Kind.LIST, STARS) is not None
+        self._score(index)
+
+    @property
+    def _shipped_scores(self) -> Floats:
+        return self._base.scores if self.judged is None else self.judged.scores
+
+    def _score(self, index: int) -> None:
+        if self._special[index]:
             verdict = self.verdict(index)
             self._scores[index] = np.nan if verdict is None else verdict.score
+        else:
+            self._scores[index] = self._shipped_scores[index]
 
     def learn(self, sample: SampleEvidence) -> bool:
         """Take in what a sample of text has shown, if it is better than what there was."""
@@ -139,12 +168,17 @@ class MarkedEvidence:
                 found.append(Verdict(judge, *json.loads(value)))
         return sorted(found, key=lambda verdict: verdict.judge)
 
+    def take(self, index: int, text: str, verdict: Verdict | None) -> None:
+        """A court has tried a label of the person's."""
+        self.tried[index] = (text, verdict)
+        self._score(index)
+
     def untried(self) -> list[int]:
         """Features whose labels of the person's no court has tried yet."""
         return [
             index
-            for index in np.flatnonzero(self._labelled).tolist()
-            if self.tried.get(index, ("", None))[0] != self._unscored(index).text
+            for index, text in self._texts.items()
+            if self.tried.get(index, ("", None))[0] != text
         ]
 
     def marks(self, index: int) -> FeatureMarks:
@@ -190,8 +224,8 @@ class MarkedEvidence:
     def label_texts(self) -> tuple[str, ...]:
         """What the labels say that are shown, [N]; empty where there are none."""
         texts = list(self._base.label_texts())
-        for index in np.flatnonzero(self._labelled).tolist() if texts else ():
-            texts[index] = self.label(index).text
+        for index, text in self._texts.items() if texts else ():
+            texts[index] = text
         return tuple(texts)
 
     def kinds(self) -> tuple[str, ...]:

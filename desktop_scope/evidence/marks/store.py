@@ -59,13 +59,17 @@ class MarkStore:
         version: Grows with every change.
         done: The number of the last change that a window asked for.
         notes: What the user should know about how the file was opened.
+        touched: SAEs and features whose marks have changed; whoever shows them empties it.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or paths.data_dir() / "marks.sqlite"
         self.notes: tuple[str, ...] = ()
         self.version = self.done = 0
+        self.touched: set[tuple[str, int]] = set()
         self._database = self._open()
+        self._seen = -1
+        self.changed_elsewhere()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -93,6 +97,18 @@ class MarkStore:
         """A feature's labels that are not the shipped one, the one that is shown first."""
         labels = [read_label(*row) for row in self.of(sae, feature, Kind.LABEL)]
         return tuple(sorted(labels, key=lambda label: PRECEDENCE.index(label.source)))
+
+    def shown_texts(self, sae: str) -> dict[int, str]:
+        """By feature, the text of the label that is shown, of those that have one here."""
+        rows = self._database.execute(
+            "SELECT feature, key, value FROM marks WHERE sae = ? AND kind = ?", (sae, Kind.LABEL)
+        )
+        best: dict[int, tuple[int, str]] = {}
+        for feature, key, value in rows:
+            label = read_label(key, value)
+            ranked = (PRECEDENCE.index(label.source), label.text)
+            best[feature] = min(best.get(feature, ranked), ranked)
+        return {feature: text for feature, (_, text) in best.items()}
 
     def features(self, sae: str, n_features: int, kind: Kind, key: str | None = None) -> Bools:
         """Which features have a mark of a kind, [N]."""
@@ -152,6 +168,12 @@ class MarkStore:
         ).fetchone()
         return "" if row is None else str(row[0])
 
+    def changed_elsewhere(self) -> bool:
+        """Whether another program has written to the file since this was last asked."""
+        before = self._seen
+        (self._seen,) = self._database.execute("PRAGMA data_version").fetchone()
+        return before != self._seen
+
     # ---- changing
 
     def know(self, sae: str, about: str) -> None:
@@ -174,20 +196,22 @@ class MarkStore:
         """
         with self._changing():
             (last,) = self._database.execute("SELECT max(change) FROM journal").fetchone()
-            number, changed = (last or 0) + 1, 0
+            number, changed, touched = (last or 0) + 1, 0, set()
             for mark in marks:
                 before = self.value(mark.sae, mark.feature, mark.kind, mark.key)
                 if before == mark.value:
                     continue
                 self._put(mark)
                 changed += 1
+                touched.add((mark.sae, mark.feature))
                 if mark.kind not in _UNSAID:
                     self._database.execute(
                         "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)",
                         (number, title, mark.sae, mark.feature, mark.kind, mark.key, before),
                     )
             self._database.execute("DELETE FROM journal WHERE change <= ?", (number - _REMEMBERED,))
-        self.version += bool(changed)
+        self.touched |= touched
+        self.version += bool(touched)
         return changed
 
     def undo(self) -> str:
@@ -203,6 +227,7 @@ class MarkStore:
             self._database.execute(
                 "DELETE FROM journal WHERE change = (SELECT max(change) FROM journal)"
             )
+        self.touched |= {(sae, feature) for sae, feature, *_ in rows}
         self.version += bool(rows)
         return title
 
