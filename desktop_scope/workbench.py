@@ -85,7 +85,7 @@ from desktop_scope.experiments.recipes import (
     read_recipes,
     save_recipe,
 )
-from desktop_scope.experiments.requests import RunControls, SweepStrengths, TestRule
+from desktop_scope.experiments.requests import ReadTopics, RunControls, SweepStrengths, TestRule
 from desktop_scope.experiments.shift import (
     DigestProbe,
     FollowProbe,
@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from desktop_scope.evidence.building.gatherer import Gatherer
     from desktop_scope.evidence.catalogue import Catalogue
     from desktop_scope.experiments.auditing import Auditor
+    from desktop_scope.experiments.near import NearTexts
     from desktop_scope.experiments.studies import Studies
 
 
@@ -129,6 +130,7 @@ class Workbench:
         self._held: tuple[LoadModel, LanguageModel] | None = None  # outlives a change of SAEs
         self._catalogue: Catalogue | None = None
         self._studies: tuple[object, Studies] | None = None
+        self._near_of: tuple[object, NearTexts] | None = None
         self._question: object = None
         self._answers: dict[tuple[Prompt, tuple[Intervention, ...]], Generation] = {}
         self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
@@ -144,6 +146,7 @@ class Workbench:
             TestRule: self._test_rule,
             ExportVector: self._export,
             ExportModel: self._export,
+            ReadTopics: lambda request, job: self._near.read(request.done, job),
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             Watch: self._watch,
             CheckSae: self._check,
@@ -269,7 +272,8 @@ class Workbench:
 
     def _let_go(self) -> None:
         """Drop all that holds on to the engine."""
-        self._engine = self._catalogue = self._studies = self._question = None
+        self._engine = self._catalogue = self._studies = None
+        self._near_of = self._question = None
         self._answers = {}
         if "_gatherer" in vars(self):
             self._gatherer.close()
@@ -299,11 +303,19 @@ class Workbench:
 
     def _damage(self, request: MeasureDamage, job: Job) -> Damage:
         """The evidence knows texts that are near to what is steered."""
-        from desktop_scope.experiments.near import near_passages
-
-        catalogue = self._catalogue
-        near = near_passages(catalogue, request.interventions) if catalogue else ()
+        known = request.near and self._catalogue is not None
+        near = self._near.passages(request.interventions, job) if known else ()
         return self.engine.damage(request, job, near)
+
+    @property
+    def _near(self) -> NearTexts:
+        """Texts near to features of what is open."""
+        from desktop_scope.experiments.near import NearTexts
+
+        opened = (self.engine, self.catalogue)
+        if self._near_of is None or self._near_of[0] != opened:
+            self._near_of = opened, NearTexts(*opened)
+        return self._near_of[1]
 
     @property
     def _studies_now(self) -> Studies:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from desktop_scope.cli.common import (
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     prompt = Prompt(options.prompt, options.chat)
     request = Generate(prompt, ((), interventions), sampling)
     plain, steered = bench.engine.generate(request, job)
-    damage = bench.handle(MeasureDamage(interventions, not options.no_quiz), job)
+    damage = bench.handle(MeasureDamage(interventions, not options.no_quiz, near=True), job)
     repeats = repetition(steered.ids), repetition(plain.ids)
     judgement = judge(damage, *repeats)
     ids = (*bench.engine.model.encode(prompt).ids, *steered.ids)
@@ -76,8 +77,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "baseline_repetition": repeats[1],
             "word": judgement.word.value,
             "reasons": list(judgement.reasons),
+            "forgets": list(judgement.forgets),
             "near": [_near(cost) for cost in damage.near],
             "quiz": _quiz(damage),
+            "fluency": asdict(damage.fluency) if damage.fluency else None,
         },
         "tokens_per_second": steered.tokens_per_second,
     }
@@ -103,6 +106,7 @@ def _near(cost: TextCost) -> dict[str, Any]:
         "kl": cost.kl,
         "nll_delta": cost.nll_delta,
         "tokens": cost.n_tokens,
+        "topics": [{"topic": name, "nll_delta": lost} for name, lost in cost.by_name],
     }
 
 
@@ -129,16 +133,27 @@ def table(result: dict[str, Any]) -> str:
         rule = " or ".join(f"{one['feature']} > {one['above']:.3g}" for one in firing["if"])
         lines.append(f"If {rule}: at {len(firing['tokens'])} of {firing['of']} tokens: {at}")
         lines += [f"  {firing['remark']}"] * bool(firing["remark"])
+    forgets = f": worse at {', '.join(damage['forgets'])}" if damage["forgets"] else ""
     lines += [
-        f"Cost: {damage['word']}",
+        f"Cost: {damage['word']}{forgets}",
         f"  KL {damage['kl']:.3f} nats per token on neutral texts, which became "
         f"{damage['nll_delta']:+.3f} nats less likely; repeated 3-grams "
         f"{damage['repetition']:.0%} (plain {damage['baseline_repetition']:.0%})",
     ]
     for cost in damage["near"]:
-        lines.append(f"  {cost['title']}: KL {cost['kl']:.3f}, {cost['nll_delta']:+.3f} nats")
+        lines.append(
+            f"  {len(cost['texts'])} {cost['title']}: KL {cost['kl']:.3f}, "
+            f"{cost['nll_delta']:+.3f} nats less likely"
+        )
+        topics = ", ".join(f"{one['topic']} {one['nll_delta']:+.2f}" for one in cost["topics"])
+        lines += [f"    {topics}"] * bool(topics)
     if quiz:
         lines.append(
             f"  quiz: {quiz['steered']} of {quiz['questions']} right (plain {quiz['baseline']})"
+        )
+    if damage["fluency"]:
+        lines.append(
+            f"  short answers: {damage['fluency']['surprise']:.2f} nats per token unlikely to the "
+            f"plain model (its own {damage['fluency']['plain_surprise']:.2f})"
         )
     return "\n".join([*lines, f"  {result['tokens_per_second']:.1f} tokens per second"])

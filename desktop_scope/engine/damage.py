@@ -14,7 +14,8 @@ from functools import cached_property, partial
 import torch
 
 from desktop_scope.engine.ablating import padded
-from desktop_scope.engine.cost_types import Damage, Passages, TextCost
+from desktop_scope.engine.cost_types import Damage, Fluency, Passages, Quiz, TextCost
+from desktop_scope.engine.fluency import Conversation
 from desktop_scope.engine.hooks import checked
 from desktop_scope.engine.interventions import Steering, structure
 from desktop_scope.engine.model import LanguageModel
@@ -72,7 +73,8 @@ class Costs:
         """Per token, over all texts."""
         n = int(self.tokens.sum())
         kl, nll = (float(part.sum()) / max(n, 1) for part in (self.kl, self.nll))
-        return TextCost(passages.title, passages.texts, kl, nll, n)
+        losses = tuple((self.nll / self.tokens.clamp(min=1)).tolist())
+        return TextCost(passages.title, passages.texts, kl, nll, n, losses, passages.names)
 
 
 class DamageMeter:
@@ -88,27 +90,49 @@ class DamageMeter:
         self._plain: dict[Passages, tuple[list[list[int]], torch.Tensor]] = {}
         self._steering = Steering((), saes)
         self._ready: tuple[Intervention, ...] = ()  # the structure it was made for
+        self._measured: tuple[Intervention, ...] = ()  # last, and what was found
+        self._costs: dict[Passages, TextCost] = {}
+        self._examined: tuple[Quiz, Fluency] | None = None
 
     def measure(self, request: MeasureDamage, job: Job, near: Sequence[Passages] = ()) -> Damage:
-        """The neutral texts first, then the others and the quiz; what is there is reported."""
-        steering = self.ready(request.interventions)
-        steps = 1 + len(near) + request.quiz
+        """The neutral texts first, then the others, the quiz and short answers.
+
+        What is there is reported; what is known of the very same interventions is not measured
+        again.
+        """
+        if request.interventions != self._measured:
+            self._measured, self._costs, self._examined = request.interventions, {}, None
+        steps = 1 + len(near) + 2 * request.quiz
         with torch.inference_mode():
             job.progress(0, steps, "Measuring the cost")
-            cost = self.costs(_NEUTRAL, steering, job).total(_NEUTRAL)
+            cost = self._cost(_NEUTRAL, job)
             damage = Damage(
                 request.interventions, cost.kl, cost.nll_delta, cost.n_tokens, finished=steps == 1
             )
             for number, passages in enumerate(near, start=1):
                 job.partial(partial(_same, damage))
                 job.progress(number, steps, "Measuring the cost near to it")
-                found = self.costs(passages, steering, job).total(passages)
-                damage = replace(damage, near=(*damage.near, found))
+                damage = replace(damage, near=(*damage.near, self._cost(passages, job)))
             if request.quiz:
                 job.partial(partial(_same, damage))
-                job.progress(steps - 1, steps, "Asking the quiz")
-                damage = replace(damage, quiz=self._questionnaire.ask(steering, job))
+                quiz, fluency = self._examination(job, steps)
+                damage = replace(damage, quiz=quiz, fluency=fluency)
         return replace(damage, finished=True)
+
+    def _cost(self, passages: Passages, job: Job) -> TextCost:
+        if passages not in self._costs:
+            found = self.costs(passages, self.ready(self._measured), job).total(passages)
+            self._costs[passages] = found
+        return self._costs[passages]
+
+    def _examination(self, job: Job, steps: int) -> tuple[Quiz, Fluency]:
+        if self._examined is None:
+            job.progress(steps - 2, steps, "Asking the quiz")
+            quiz = self._questionnaire.ask(self.ready(self._measured), job)
+            job.progress(steps - 1, steps, "Asking for short answers")
+            items = for_all_tokens(self._measured)
+            self._examined = quiz, self._conversation.ask(Steering(items, self._saes), job)
+        return self._examined
 
     def neutral(self, interventions: Sequence[Intervention], job: Job) -> Costs:
         """On the neutral texts alone."""
@@ -156,6 +180,10 @@ class DamageMeter:
     def _break_down(self, ids: torch.Tensor, steering: Steering, job: Job) -> None:
         """Say at which layer the numbers ceased to be numbers."""
         check_finite(run(self._model, ids[:1], [], job, steering).residual)
+
+    @cached_property
+    def _conversation(self) -> Conversation:
+        return Conversation(self._model)
 
     @cached_property
     def _questionnaire(self) -> Questionnaire:

@@ -172,6 +172,10 @@ class MeasureDamage(Request):
     """What interventions cost on neutral texts, on texts near to what they steer, and in a quiz.
 
     The neutral texts are measured first and come as a partial result, then the others.
+
+    Attributes:
+        quiz: Ask the quiz, and for short answers.
+        near: Measure texts near to it, too, which have to be found first.
     """
 
     kind = "damage"
@@ -180,6 +184,7 @@ class MeasureDamage(Request):
 
     interventions: tuple[Intervention, ...]
     quiz: bool = False
+    near: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from desktop_scope.evidence.own import OwnEvidence, own_evidence
 from desktop_scope.evidence.own_texts import OwnTexts
 from desktop_scope.evidence.requests import FollowFeature, LearnMeanings, RankFeatures
 from desktop_scope.evidence.store import PADDING, Corpus, EvidenceStore
+from desktop_scope.evidence.stretches import Stretches
 from desktop_scope.evidence.together import Mates, Together, open_together
 from desktop_scope.evidence.types import (
     Card,
@@ -382,6 +383,14 @@ class Catalogue:
             ]
         )
         return FeaturePath(request.feature, family, values)
+
+    def stretches(self, words: Mapping[str, float]) -> Iterator[str] | None:
+        """Passages of an open pack's text with most of these words; None without such a text."""
+        return self._stretches.find(words) if self._corpora else None
+
+    @cached_property
+    def _stretches(self) -> Stretches:
+        return Stretches(self._corpora[0], self._engine.model.texts)
 
     def passages(self, tokens: Sequence[int], limit: int) -> list[list[int]]:
         """The texts of an open pack in which some tokens occur most, as token ids; none without."""

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from desktop_scope.engine.requests import Request
+from desktop_scope.engine.requests import Request, Workspace
 from desktop_scope.engine.types import Intervention, Prompt, Rule
 from desktop_scope.experiments.types import RuleExample
 
 FACTORS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class ReadTopics(Request):
+    """Read some more of the built-in topics, to know later on which of them a feature fires.
+
+    Attributes:
+        done: So many have been read.
+    """
+
+    kind = "topics"
+    replaces = frozenset({"topics"})
+    worker = "engine"
+    patient = True
+
+    workspace: Workspace
+    done: int = 0
 
 
 @dataclass(frozen=True)

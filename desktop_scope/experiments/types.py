@@ -65,6 +65,19 @@ class Sweep:
     finished: bool = True
 
 
+@dataclass(frozen=True)
+class TopicsRead:
+    """How many of the built-in topics the model has read, to know what is near to what."""
+
+    done: int
+    total: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has read them all."""
+        return self.done >= self.total
+
+
 class Control(StrEnum):
     """What stands in for the feature."""
 

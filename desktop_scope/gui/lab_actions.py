@@ -10,7 +10,7 @@ from desktop_scope.engine.requests import MakeVector, ReadVector
 from desktop_scope.engine.types import Intervention, Mode, Prompt, Rule, Vector
 from desktop_scope.evidence.types import Label, Source
 from desktop_scope.experiments.requests import FACTORS, RunControls, SweepStrengths, TestRule
-from desktop_scope.experiments.types import RuleExample, Sweep
+from desktop_scope.experiments.types import RuleExample, Sweep, TopicsRead
 from desktop_scope.gui import actions, rack_actions
 from desktop_scope.gui.state import AppState, Message
 from desktop_scope.gui.states.dials import TURNS, Dial, Unit
@@ -92,6 +92,18 @@ def _dial_of(state: AppState, vector: Vector) -> Dial:
         unit=Unit.PUSH if known else Unit.ABSOLUTE,
         vector=vector,
     )
+
+
+def knows_what_is_near(state: AppState) -> bool:
+    """Whether nothing is to be read any more before texts near to the rack can be measured."""
+    topics = state.lab.topics
+    of_features = any(item.feature is not None for item in state.interventions)
+    return state.opened is None or not of_features or (topics is not None and topics.finished)
+
+
+def read_topics(state: AppState, topics: TopicsRead) -> AppState:
+    """The model has read so many."""
+    return _with(state, topics=topics)
 
 
 def take_factor(state: AppState, factor: float) -> AppState:

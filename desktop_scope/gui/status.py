@@ -21,6 +21,7 @@ _WORDS = {
     "generate": "Answering",
     "damage": "Measuring the cost",
     "vector": "Reading the prompts",
+    "topics": "Finding out what is near to it",
     "rule": "Trying the rule",
     "sweep": "Trying strengths",
     "controls": "Running controls",

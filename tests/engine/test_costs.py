@@ -10,8 +10,18 @@ from steered_tiny import by_hand, engine, vector
 from tiny_models import reference
 
 from desktop_scope.engine import quiz as quizzing
-from desktop_scope.engine.cost_types import Damage, Passages, Quiz, QuizAnswer, Word, judge
+from desktop_scope.engine.cost_types import (
+    Damage,
+    Fluency,
+    Passages,
+    Quiz,
+    QuizAnswer,
+    TextCost,
+    Word,
+    judge,
+)
 from desktop_scope.engine.damage import NEUTRAL_TEXTS
+from desktop_scope.engine.fluency import surprises
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.quiz import Question, Questionnaire, read_questions
 from desktop_scope.engine.requests import MeasureDamage
@@ -51,9 +61,11 @@ def test_the_cost_near_to_it_equals_a_float64_computation():
     damage = engine().damage(MeasureDamage(PUSH), silent_job(), near)
     first, _ = damage.near
     kl, nll, n = map(sum, zip(*(cost_by_hand(t, PUSH) for t in near[0].texts), strict=True))
-    assert (first.title, first.texts, first.n_tokens) == (*near[0], n)
+    assert (first.title, first.texts, first.n_tokens) == (*near[0][:2], n)
     assert first.kl == pytest.approx(kl / n, rel=1e-3)
     assert first.nll_delta == pytest.approx(nll / n, rel=1e-3, abs=1e-5)
+    alone = [cost_by_hand(text, PUSH) for text in near[0].texts]
+    assert first.losses == pytest.approx([b / max(c, 1) for _, b, c in alone], rel=1e-3, abs=1e-5)
     assert damage.near[1].n_tokens == 0  # nothing to measure, and nothing breaks
     assert damage.finished
 
@@ -98,6 +110,8 @@ def test_a_stage_is_reported_as_soon_as_it_is_there(monkeypatch):
     ]
     assert {d.kl for d in partly} == {done.kl}
     assert done.quiz is not None
+    assert done.fluency is not None
+    assert len(done.fluency.texts) == 3
     assert done.finished
     engine().meter.__dict__.pop("_questionnaire", None)
 
@@ -161,7 +175,8 @@ def quiz_of(kept: int, lost: int, unknown: int = 3) -> Quiz:
         (0.0, None, 0.0, Word.SAFE),
         (0.39, quiz_of(19, 1), 0.1, Word.SAFE),
         (0.4, None, 0.0, Word.STRAINED),
-        (1.3, None, 0.0, Word.BROKEN),
+        (1.9, None, 0.0, Word.STRAINED),
+        (2.0, None, 0.0, Word.BROKEN),
         (0.1, quiz_of(8, 2), 0.0, Word.STRAINED),
         (0.1, quiz_of(1, 1), 0.0, Word.BROKEN),
         (0.1, quiz_of(0, 0), 0.0, Word.SAFE),  # it knew nothing before
@@ -173,6 +188,66 @@ def test_the_word_is_that_of_the_worst_figure(kl, quiz, repeats, word):
     judgement = judge(Damage((), kl, 0.0, 1, quiz=quiz), repeats, 0.05)
     assert judgement.word is word
     assert judgement.reasons
+
+
+@pytest.mark.parametrize(
+    ("kl", "fluency", "word"),
+    [
+        (0.1, Fluency(1.9, 1.0, 0.0, 0.0), Word.SAFE),
+        (1.6, Fluency(3.6, 1.0, 0.0, 0.0), Word.STRAINED),
+        (2.5, Fluency(3.6, 1.0, 0.0, 0.0), Word.STRAINED),  # far away, and yet it speaks
+        (1.5, Fluency(4.2, 1.0, 0.0, 0.0), Word.BROKEN),
+        (0.1, Fluency(1.0, 1.0, 0.3, 0.0), Word.STRAINED),
+        (0.1, Fluency(1.0, 1.0, 0.9, 0.0), Word.BROKEN),
+    ],
+)
+def test_it_is_broken_when_its_answers_are_no_language(kl, fluency, word):
+    assert judge(Damage((), kl, 0.0, 1, fluency=fluency)).word is word
+
+
+def near_cost(*losses: float, names: tuple[str, ...] = ()) -> TextCost:
+    return TextCost("texts", ("a",) * len(losses), 0.0, max(losses), 9, losses, names)
+
+
+def test_what_is_near_to_it_strains_the_word_when_it_loses_more_than_the_rest():
+    topics = ("boxing", "war")
+    for general, losses, forgets in (
+        (0.0, (0.1, 0.5), ("war",)),
+        (0.0, (0.4, 0.5), ("war", "boxing")),
+        (0.0, (0.1, 0.29), ()),
+        (0.3, (0.1, 0.5), ()),  # no more than everything else
+        (-0.5, (0.1, 0.29), ()),
+    ):
+        damage = Damage((), 0.1, general, 9, near=(near_cost(*losses, names=topics),))
+        judgement = judge(damage)
+        assert judgement.forgets == forgets
+        assert judgement.word is (Word.STRAINED if forgets else Word.SAFE)
+        assert not forgets or f"texts about {forgets[0]}" in judgement.reasons[0]
+    assert judge(Damage((), 0.1, 0.0, 9, near=(near_cost(0.4),))).word is Word.STRAINED
+
+
+def test_answers_are_judged_by_the_model_as_it_is():
+    prompts = [[1, 5, 7], [1, 9]]
+    answers = [[3, 4], [], [6]]
+    found = surprises(engine().model, [*prompts, prompts[0]], answers, silent_job())
+    for prompt, answer, surprise in zip([*prompts, prompts[0]], answers, found, strict=True):
+        logprobs = by_hand(()).logits([*prompt, *answer]).log_softmax(-1)[len(prompt) - 1 : -1]
+        said = [float(logprobs[k, i]) for k, i in enumerate(answer)]
+        assert surprise == pytest.approx(-sum(said) / max(len(said), 1), rel=1e-4)
+
+
+def test_what_was_measured_of_the_same_is_not_measured_again(monkeypatch):
+    meter, asked = engine().meter, []
+    costs = meter.costs
+    monkeypatch.setattr(meter, "costs", lambda p, *more: asked.append(p.title) or costs(p, *more))
+    near = (Passages("near", ("children enter for free",)),)
+    push = (Intervention(FeatureId(1, 3), 2.5),)
+    first = meter.measure(MeasureDamage(push), silent_job())
+    then = meter.measure(MeasureDamage(push, near=True), silent_job(), near)
+    assert asked == ["neutral sentences", "near"]
+    assert (then.kl, then.near[0].title) == (first.kl, "near")
+    meter.measure(MeasureDamage(PUSH), silent_job())
+    assert asked == ["neutral sentences", "near", "neutral sentences"]
 
 
 def test_what_it_did_not_know_it_cannot_lose():

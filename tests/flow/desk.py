@@ -105,6 +105,8 @@ from desktop_scope.experiments.contrast import Contrast, ContrastTexts
 from desktop_scope.experiments.graph_layout import DrawPath
 from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
 from desktop_scope.experiments.recipes import DeleteRecipe, Offer, Origin, ReadRecipes, SaveRecipe
+from desktop_scope.experiments.requests import ReadTopics
+from desktop_scope.experiments.types import TopicsRead
 from desktop_scope.exports.types import Exported, ExportModel, ExportVector
 from desktop_scope.gui import flow
 from desktop_scope.gui.state import AppState
@@ -221,6 +223,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     Generate: _answers,
     Watch: lambda r: None,
     MeasureDamage: _damage,
+    ReadTopics: lambda r: TopicsRead(min(r.done + 28, 56), 56),
     ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
     ReadCard: lambda r: SimpleNamespace(feature=r.feature),
     ScoreAnswers: lambda r: replace(r.trial, answers=(*r.trial.answers, ())),

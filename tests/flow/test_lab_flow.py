@@ -33,7 +33,14 @@ from desktop_scope.engine.worker import Done, Failed, Partial
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.types import Label, Source
 from desktop_scope.experiments.requests import FACTORS, RunControls, SweepStrengths, TestRule
-from desktop_scope.experiments.types import Controls, Interval, RuleExample, Sweep, SweepPoint
+from desktop_scope.experiments.types import (
+    Controls,
+    Interval,
+    RuleExample,
+    Sweep,
+    SweepPoint,
+    TopicsRead,
+)
 from desktop_scope.gui import actions, lab_actions, rack_actions
 from desktop_scope.gui.rule_marks import fires_at, fires_so_far
 from desktop_scope.gui.state import AppState
@@ -287,7 +294,7 @@ def test_the_cost_comes_before_the_answer_and_the_quiz_after_it(desk):
     kinds = [request.kind for request in desk.last_plan.submit]
     assert kinds.index("damage") < kinds.index("generate")
     first = desk.requests[job_of(desk, "damage").ticket]
-    assert first == MeasureDamage(desk.state.interventions, quiz=False)
+    assert first == MeasureDamage(desk.state.interventions, quiz=False, near=True)
     desk.finish(job_of(desk, "damage").ticket)
     assert not any(job.kind == "damage" for job in desk.state.jobs)  # the answer is waited for
     desk.finish(job_of(desk, "generate").ticket)
@@ -297,6 +304,27 @@ def test_the_cost_comes_before_the_answer_and_the_quiz_after_it(desk):
     desk.deliver(Done(job.ticket, desk.requests[job.ticket], quizzed))
     desk.act(actions.set_sampling, max_new_tokens=9)
     assert [r.kind for r in desk.last_plan.submit] == ["generate"]  # it is not asked again
+
+
+def test_what_is_near_is_found_out_when_nobody_waits_and_measured_then(desk):
+    desk.act(lambda state: replace(state, lab=replace(state.lab, topics=None)))
+    desk.act(actions.change_dial, DOG, strength=0.7)
+    first = desk.requests[job_of(desk, "damage").ticket]
+    assert not first.near
+    assert not any(job.kind == "topics" for job in desk.state.jobs)
+    desk.settle()
+    assert desk.state.lab.topics == TopicsRead(56, 56)
+    last = [request for request in desk.requests.values() if request.kind == "damage"][-1]
+    assert last.near
+    desk.act(actions.change_dial, DOG, strength=0.8)  # known from now on
+    assert desk.requests[job_of(desk, "damage").ticket].near
+    failed = replace(desk.state.lab, topics=None)
+    desk.act(lambda state: replace(state, lab=failed))
+    desk.settle("topics")
+    job = job_of(desk, "topics")
+    desk.deliver(Failed(job.ticket, desk.requests[job.ticket], ScopeError("Damaged.")))
+    desk.settle()
+    assert not desk.state.jobs  # it is not tried for ever
 
 
 def test_the_first_figures_are_shown_at_once(desk):

@@ -7,6 +7,9 @@ from dataclasses import replace
 
 from desktop_scope.engine.requests import Generate, MeasureDamage, Request, Watch
 from desktop_scope.engine.types import Generation
+from desktop_scope.experiments.requests import ReadTopics
+from desktop_scope.experiments.types import TopicsRead
+from desktop_scope.gui import lab_actions
 from desktop_scope.gui.areas.base import Area, result
 from desktop_scope.gui.state import AppState
 
@@ -15,7 +18,11 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if state.workspace is None or state.model is None:
         return
     if state.interventions:
-        yield MeasureDamage(state.interventions, quiz=_has_time_for_a_quiz(state))
+        near = lab_actions.knows_what_is_near(state)
+        yield MeasureDamage(state.interventions, _has_time_for_a_quiz(state), near)
+        if not near:
+            topics = state.lab.topics
+            yield ReadTopics(state.workspace, topics.done if topics is not None else 0)
     if state.prompt.text.strip() and state.asked:
         looked_at = (state.selection.feature, *(pin.feature for pin in state.pins))
         yield Watch(tuple(dict.fromkeys(feature for feature in looked_at if feature is not None)))
@@ -44,6 +51,12 @@ def _answers(state: AppState, runs: tuple[Generation, ...]) -> AppState:
 
 AREA = Area(
     wanted=_wanted,
-    results={"watch": lambda state, _: state, "generate": _answers, "damage": result("damage")},
+    results={
+        "watch": lambda state, _: state,
+        "generate": _answers,
+        "damage": result("damage"),
+        "topics": lab_actions.read_topics,
+    },
     partly={"generate": _answers, "damage": result("damage")},
+    failures={"topics": lambda state: lab_actions.read_topics(state, TopicsRead(0, 0))},
 )

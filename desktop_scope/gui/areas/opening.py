@@ -43,6 +43,7 @@ def _loaded(state: AppState, loaded: Loaded) -> AppState:
         trace=None,
         ranking=None,
         audit=state.audit.afresh(),
+        lab=replace(state.lab, topics=None),
         search=state.search.of_other_saes(),
     )
 

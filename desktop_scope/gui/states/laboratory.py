@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from desktop_scope.engine.requests import MakeVector, ReadVector
 from desktop_scope.experiments.requests import RunControls, SweepStrengths, TestRule
-from desktop_scope.experiments.types import Controls, RuleTest, Sweep
+from desktop_scope.experiments.types import Controls, RuleTest, Sweep, TopicsRead
 
 
 @dataclass(frozen=True)
 class LabState:
-    """The experiments that run, and what the last ones have shown."""
+    """The experiments that run, and what the last ones have shown.
+
+    Attributes:
+        topics: How far the open model has read the texts that tell what is near to what.
+    """
 
     sweeping: SweepStrengths | None = None
     controlling: RunControls | None = None
@@ -20,3 +24,4 @@ class LabState:
     sweep: Sweep | None = None
     controls: Controls | None = None
     test: RuleTest | None = None
+    topics: TopicsRead | None = None

@@ -11,6 +11,7 @@ from desktop_scope.gui import theme
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.painting import muted
 
+_FORGOTTEN_SHOWN = 3
 _SIGNS = {Word.SAFE: "●", Word.STRAINED: "◐", Word.BROKEN: "○"}
 
 
@@ -50,7 +51,8 @@ class CostLine(QWidget):
             judgement = judge(damage, repeats, plain)
             sign = f"{_SIGNS[judgement.word]} {judgement.word}"
             why = "\n".join(judgement.reasons)
-            self._say(sign, _figures(damage, repeats), f"{why}\n\n{_explained(damage)}")
+            figures = _figures(damage, repeats, judgement.forgets)
+            self._say(sign, figures, f"{why}\n\n{_explained(damage)}")
 
     def _say(self, word: str, figures: str, help_: str) -> None:
         self._word.setText(word)
@@ -63,9 +65,11 @@ def _repeats(answer: Generation | None) -> float:
     return repetition(answer.ids) if answer is not None else 0.0
 
 
-def _figures(damage: Damage, repeats: float) -> str:
+def _figures(damage: Damage, repeats: float, forgets: tuple[str, ...]) -> str:
     parts = [f"KL {damage.kl:.2f}"]
-    if damage.near:
+    if forgets:
+        parts.insert(0, f"worse at {', '.join(forgets[:_FORGOTTEN_SHOWN])}")
+    elif damage.near:
         worst = max(damage.near, key=lambda cost: cost.nll_delta)
         parts.append(f"near texts {_signed(-worst.nll_delta)}")
     if damage.quiz is not None:
@@ -84,16 +88,22 @@ def _explained(damage: Damage) -> str:
     ]
     for cost in damage.near:
         lines.append(
-            f"{cost.title}: KL {cost.kl:.3f}, {_signed(-cost.nll_delta)} nats likelier per token "
-            f"({cost.n_tokens} tokens)."
+            f"{len(cost.texts)} {cost.title}: KL {cost.kl:.3f}, {_signed(-cost.nll_delta)} nats "
+            f"likelier per token ({cost.n_tokens} tokens)"
         )
+        lines += [f"    {name} {_signed(-lost)}" for name, lost in cost.by_name]
     if damage.quiz is not None:
         quiz = damage.quiz
         lines.append(
             f"Quiz of {quiz.n_questions} short questions: {quiz.plain} right as it is, "
             f"{quiz.steered} with this."
         )
-    lines.append("Up to KL 0.4 the texts that we read stayed fluent; from 1.3 most broke.")
+    if damage.fluency is not None:
+        fluency = damage.fluency
+        lines.append(
+            f"Short answers: the model as it is finds them {fluency.surprise:.2f} nats per token\n"
+            f"unlikely, its own {fluency.plain_surprise:.2f}. For example: “{fluency.texts[0]}”"
+        )
     return "\n".join(lines)
 
 
