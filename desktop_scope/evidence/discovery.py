@@ -52,7 +52,7 @@ class Discovery:
             if book is None:
                 key = evidence_key(sae.weights, self._engine.model.info)
                 book = LeverBook.kept(key, sae.d_sae)
-            self._levers[slot] = book
+            self._levers.setdefault(slot, book)  # another thread may have been faster
         return self._levers[slot]
 
     def score_levers(self, slot: int, job: Job) -> int:

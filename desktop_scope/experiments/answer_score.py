@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -156,7 +156,7 @@ def _own_words(catalogue: Catalogue, feature: FeatureId) -> dict[int, int]:
     return {word: token_of[word] for word in best}
 
 
-@cache
+@lru_cache(1)  # of the open model
 def _tokens(texts: tuple[str, ...]) -> dict[str, int]:
     """A token for every text."""
     return {text: token for token, text in reversed(list(enumerate(texts)))}

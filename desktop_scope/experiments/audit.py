@@ -65,7 +65,12 @@ class Goal(IntEnum):
 
 @dataclass(frozen=True)
 class ScoreRows(Request):
-    """log p of both answers of some rows."""
+    """log p of both answers of some rows.
+
+    Attributes:
+        place: How many conditions and rows are done: no two steps of an audit are equal, though
+            rows may be.
+    """
 
     kind = "audit"
     replaces = frozenset({"audit"})
@@ -74,12 +79,16 @@ class ScoreRows(Request):
 
     rows: tuple[AuditRow, ...]
     condition: Condition
-    place: tuple[int, int] = (0, 0)  # how many conditions and rows are done, of this audit
+    place: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
 class AttributeRow(Request):
-    """What every feature contributes to the score of one row."""
+    """What every feature contributes to the score of one row.
+
+    Attributes:
+        place: Likewise.
+    """
 
     kind = "audit"
     replaces = frozenset({"audit"})

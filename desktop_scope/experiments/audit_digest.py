@@ -86,19 +86,20 @@ def grouped(effects: NDArray[np.float64], labels: Sequence[str]) -> list[int]:
     Alike are features whose effects vary together over the rows and whose labels share words.
     The two groups that are most alike on average are joined until none are alike enough.
     """
-    n = effects.shape[1]
     alike = (np.abs(_correlations(effects)) + _shared_words(labels)) / 2
-    groups = [[one] for one in range(n)]
-    while len(groups) > 1:
-        means = np.array([[alike[np.ix_(a, b)].mean() for b in groups] for a in groups])
+    member = np.eye(effects.shape[1])  # [features, groups]
+    while member.shape[1] > 1:
+        sizes = member.sum(0)
+        means = member.T @ alike @ member / np.outer(sizes, sizes)
         np.fill_diagonal(means, -1)
-        a, b = sorted(np.unravel_index(int(means.argmax()), means.shape))
+        a, b = np.unravel_index(int(means.argmax()), means.shape)
         if means[a, b] < _ALIKE:
             break
-        groups[a] = sorted(groups[a] + groups.pop(b))
-    groups.sort(key=min)
-    place = {one: number for number, group in enumerate(groups) for one in group}
-    return [place[one] for one in range(n)]
+        member[:, a] += member[:, b]
+        member = np.delete(member, b, axis=1)
+    groups = (member @ np.arange(member.shape[1])).tolist()
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    return [numbers[group] for group in groups]
 
 
 def _correlations(effects: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from desktop_scope.experiments.audit import (
     ScoreRows,
     Where,
 )
-from desktop_scope.experiments.audit_table import AuditRow, AuditTable
+from desktop_scope.experiments.audit_table import AuditRow
 
 _N_PASSAGES = 12  # texts in which the answers' words occur
 _SHORT = 60  # characters of a row in an error
@@ -141,16 +141,6 @@ def places_of(
             inside = [(starts < b) & (ends > a) for a, b in spans]
             return tuple(np.flatnonzero(np.any(inside, axis=0)).tolist())
     raise ScopeError(f"“{word}” was not found in its own prompt.", "Switch off everywhere instead.")
-
-
-def check_table(model: LanguageModel, table: AuditTable) -> None:
-    """Whether every row can be asked.
-
-    Raises:
-        ScopeError: One cannot; says which.
-    """
-    for row in table.rows:
-        choice_of(model, row)
 
 
 def _short(text: str) -> str:

@@ -92,7 +92,6 @@ class Concept:
     """What was found, the best on held-out texts first."""
 
     candidates: tuple[Candidate, ...]
-    n_found_on: tuple[int, int]
     n_held_out: tuple[int, int]
     notes: tuple[str, ...] = ()
 
@@ -139,7 +138,6 @@ def look(engine: Engine, catalogue: Catalogue, request: LookForConcept, job: Job
     candidates.sort(key=lambda one: (one.p, -one.right))
     return Concept(
         tuple(candidates),
-        (len(found_on[0]), len(found_on[1])),
         (len(held_out[0]), len(held_out[1])),
         found.notes,
     )

@@ -14,6 +14,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -83,7 +84,11 @@ class ReadShiftTable(Request):
 
 @dataclass(frozen=True)
 class PoolTexts(Request):
-    """Mean activations of some texts where the probe reads."""
+    """Mean activations of some texts where the probe reads.
+
+    Attributes:
+        place: Of which set of features, and from which text on: no two steps are equal.
+    """
 
     kind = "shift"
     replaces = frozenset({"shift"})
@@ -167,7 +172,7 @@ class Shift:
         default_factory=lambda: MappingProxyType({})
     )
 
-    @property
+    @cached_property
     def chance(self) -> tuple[FeatureId, ...]:
         """Random features as active, in the same SAEs."""
         return self.digest.like(self.off, 0) if self.digest and self.off else ()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.evidence.court.verdicts import Verdicts
-from desktop_scope.evidence.known import SampleEvidence
+from desktop_scope.evidence.known import UNLABELLED, SampleEvidence
 from desktop_scope.evidence.marks.overlay import MarkedEvidence
 from desktop_scope.evidence.marks.requests import MarkFeatures
 from desktop_scope.evidence.marks.store import MarkStore, label_value, trial_value
@@ -61,6 +61,16 @@ def test_an_own_label_comes_before_a_models_before_an_imported_one(marks):
         marks.change("", [own(source, source=source)])
     found = [label.source for label in marks.labels("sae", 5)]
     assert found == [Source.OWN, Source.MODEL, Source.IMPORTED]
+
+
+def test_while_a_label_is_taken_away_the_shipped_one_is_seen(marks):
+    """The judges on the engine's thread read labels while those of the window change them."""
+    marks.change("", [own("dogs")])
+    known = MarkedEvidence(SampleEvidence(8), marks, "sae")
+    assert known.label(5).text == "dogs"
+    marks.undo()  # and nobody has looked again since
+    assert known.label(5) == UNLABELLED
+    assert known.untried() == [5]
 
 
 def test_each_change_is_undone_as_a_whole_and_in_turn(marks):

@@ -142,9 +142,9 @@ class MarkedEvidence:
         return self._base.label(index)
 
     def _unscored(self, index: int) -> Label:
-        if self._labelled[index]:
-            return self._marks.labels(self.key, index)[0]
-        return self._base.label(index)
+        labels = self._marks.labels(self.key, index) if self._labelled[index] else ()
+        # None where another thread has just taken it away.
+        return labels[0] if labels else self._base.label(index)
 
     def verdict(self, index: int) -> Verdict | None:
         """What came out when the label that is shown was tried."""

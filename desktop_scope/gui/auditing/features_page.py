@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, Signal, Slot
+from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -87,7 +87,7 @@ class FeaturesPage(QWidget):
         self._where.setAccessibleName("Where to switch off")
         for n, (where, words, help_) in enumerate(_PLACES):
             self._where.addItem(words, where)
-            self._where.setItemData(n, help_, 3)
+            self._where.setItemData(n, help_, Qt.ItemDataRole.ToolTipRole)
         self._where.activated.connect(self._placed)
         self._factor = QComboBox()
         self._factor.setAccessibleName("Switch off or turn down")
