@@ -323,11 +323,6 @@ class Study:
         """Whether all rows were."""
         return self.done(condition) == len(self.table.rows)
 
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to be measured."""
-        return self.next_request() is None
-
     def progress(self) -> tuple[int, int]:
         """Rows and passes done, of how many."""
         n = len(self.table.rows)

@@ -124,6 +124,19 @@ def test_a_table_that_makes_no_sense_is_told_of_and_the_audit_before_stays(desk)
     assert len(asked(desk, MakeTable)) == 3
 
 
+def test_a_concept_that_cannot_be_looked_for_leaves_the_audit_running(desk):
+    desk.act(audit_actions.open_table, TEMPLATE)
+    desk.finish(job(desk, "audit-table"))
+    desk.act(audit_actions.look_for, ("one text",), ("another",))
+    ticket = job(desk, "concept")
+    error = ScopeError("There is 1 text; at least 10 are needed.", "Write more.")
+    desk.deliver(Failed(ticket, desk.requests[ticket], error))
+    assert not desk.state.audit.concept.asked
+    assert desk.state.audit.running
+    desk.settle()
+    assert desk.state.audit.study.next_request() is None
+
+
 def test_another_model_is_asked_the_same_questions_afresh(desk):
     desk.act(audit_actions.open_table, TEMPLATE)
     desk.act(audit_actions.find_features)

@@ -35,6 +35,10 @@ def _measured(state: AppState, result: Any) -> AppState:
     return replace(state, audit=replace(audit, study=study, running=running))
 
 
+def _failed(state: AppState) -> AppState:
+    return audit_actions.change(state, running=False, source=None)
+
+
 AREA = Area(
     wanted=_wanted,
     results={
@@ -42,9 +46,5 @@ AREA = Area(
         "audit": _measured,
         DigestParts.kind: _measured,
     },
-    failures={
-        "audit-table": audit_actions.stop,
-        "audit": audit_actions.stop,
-        DigestParts.kind: audit_actions.stop,
-    },
+    failures=dict.fromkeys(("audit-table", "audit", DigestParts.kind), _failed),
 )

@@ -33,7 +33,7 @@ def _read(state: AppState, table: ShiftTable) -> AppState:
     try:
         study = begin(table, state.saes)
     except ScopeError as error:
-        return say(audit_actions.stop(state), Message(error.message, error.hint))
+        return say(_shift_failed(state), Message(error.message, error.hint))
     return audit_actions.change_shift(state, reading=False, study=study, running=True, ticked=())
 
 
@@ -53,6 +53,14 @@ def _found(state: AppState, concept: Concept) -> AppState:
     return audit_actions.change(state, concept=changed)
 
 
+def _shift_failed(state: AppState) -> AppState:
+    return audit_actions.change_shift(state, reading=False, running=False)
+
+
+def _not_found(state: AppState) -> AppState:
+    return audit_actions.change(state, concept=replace(state.audit.concept, asked=False))
+
+
 AREA = Area(
     wanted=_wanted,
     results={
@@ -61,5 +69,8 @@ AREA = Area(
         "shift-digest": _measured,
         "concept": _found,
     },
-    failures=dict.fromkeys(("shift-table", "shift", "shift-digest", "concept"), audit_actions.stop),
+    failures={
+        **dict.fromkeys(("shift-table", "shift", "shift-digest"), _shift_failed),
+        "concept": _not_found,
+    },
 )
