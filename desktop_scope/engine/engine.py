@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from desktop_scope.engine import generate as generation
 from desktop_scope.engine import trace as tracing
-from desktop_scope.engine.attribution import Fork, attribute
+from desktop_scope.engine.attribution import attribute
 from desktop_scope.engine.cost_types import Damage, Passages
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
@@ -21,6 +21,7 @@ from desktop_scope.engine.feature_graph import feature_graph
 from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.fixed_steps import FixedSteps
 from desktop_scope.engine.flow_types import CheckFlow, Flow, FlowCheck, FollowFlow
+from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.levers import LeverMeter, LeverScores

@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from desktop_scope.engine.ablating import padded
-from desktop_scope.engine.attribution import Fork, Pass, following, gradients_of
+from desktop_scope.engine.attribution import Pass, following, gradients_of
+from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import Cause, FeatureGraph, Method, Question

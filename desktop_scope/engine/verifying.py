@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from desktop_scope.engine.ablating import Run, likelihoods, run_batch
-from desktop_scope.engine.attribution import Fork, text_of
+from desktop_scope.engine.fork import Fork, text_of
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import Cause, ListRunners, Question, Runners, Verification
 from desktop_scope.engine.sae import Sae

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from desktop_scope.engine.ablating import Choice, Run, batches, run_batch, score
-from desktop_scope.engine.attribution import Fork, attribute
+from desktop_scope.engine.attribution import attribute
 from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import MeasureDamage
 from desktop_scope.engine.types import Floats, Intervention, Prompt

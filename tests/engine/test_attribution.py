@@ -9,7 +9,8 @@ import pytest
 import torch
 from plain_model import PlainModel, plain_sae
 
-from desktop_scope.engine.attribution import Fork, attribute
+from desktop_scope.engine.attribution import attribute
+from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.questions import Attribution, ExplainAnswer, Question
 from desktop_scope.engine.types import Prompt
 from desktop_scope.engine.worker import silent_job

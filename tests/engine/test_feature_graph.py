@@ -8,8 +8,9 @@ import torch
 from small_saes import weights
 from tiny_models import D_MODEL, tiny
 
-from desktop_scope.engine.attribution import Fork, attribute
+from desktop_scope.engine.attribution import attribute
 from desktop_scope.engine.feature_graph import feature_graph
+from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.hook_points import HookPoint, Site, resid_post
 from desktop_scope.engine.questions import Cause, FeatureGraph, Method, Question
 from desktop_scope.engine.requests import TracePrompt

@@ -12,7 +12,8 @@ from small_saes import weights
 from tiny_models import D_MODEL, close, reference, some_ids, tiny
 from torch import Tensor
 
-from desktop_scope.engine.attribution import Fork, Pass, attribute
+from desktop_scope.engine.attribution import Pass, attribute
+from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.hook_points import resid_post
 from desktop_scope.engine.linearising import linearised
 from desktop_scope.engine.model import LanguageModel
