@@ -73,6 +73,7 @@ from desktop_scope.experiments.audit import (
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
 from desktop_scope.experiments.concept import LookForConcept, look
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
+from desktop_scope.experiments.flow_study import StudyFlow, study_flow
 from desktop_scope.experiments.graph_layout import DrawPath, draw_path
 from desktop_scope.experiments.recipe_file import is_recipe
 from desktop_scope.experiments.recipes import (
@@ -153,6 +154,7 @@ class Workbench:
             ExplainAnswer: lambda request, job: self.engine.explain(request, job),
             FollowFlow: lambda request, job: self.engine.flow(request, job),
             CheckFlow: lambda request, job: self.engine.check_flow(request, job),
+            StudyFlow: lambda request, job: study_flow(self.engine, request, job),
             ContrastTexts: lambda request, job: contrast_texts(
                 self.engine, request.a, request.b, job
             ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from desktop_scope.cli.common import (
     add_model_arguments,
-    add_prompt_arguments,
     clear_progress,
     columns,
     feature_json,
@@ -30,6 +32,7 @@ from desktop_scope.engine.flow_types import (
 )
 from desktop_scope.engine.types import Prompt
 from desktop_scope.errors import ScopeError
+from desktop_scope.experiments.flow_study import PROMPTS, StudyFlow
 
 if TYPE_CHECKING:
     from desktop_scope.workbench import Workbench
@@ -42,8 +45,11 @@ _SIDES = ("upstream", "downstream")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    add_prompt_arguments(parser)
-    parser.add_argument("feature", metavar="LAYER/INDEX", help="the feature in question: 17/3988")
+    parser.add_argument("prompt", nargs="?", help="what the model reads")
+    parser.add_argument(
+        "feature", nargs="?", metavar="LAYER/INDEX", help="the feature in question: 17/3988"
+    )
+    parser.add_argument("--chat", action="store_true", help="as a user turn of a chat")
     parser.add_argument(
         "--token", type=int, metavar="N", help="at which token; where it is strongest by default"
     )
@@ -59,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="really switch off each of them, and measure"
     )
+    parser.add_argument(
+        "--study",
+        type=int,
+        metavar="N",
+        help="instead: how far the three ways agree with switching off, on N built-in prompts",
+    )
     add_model_arguments(parser)
 
 
@@ -66,6 +78,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Follow, and check if asked to."""
     if options.top < 1:
         raise ScopeError("--top counts features.", "Try --top 10.")
+    if options.study is not None:
+        return _study(options)
+    if options.feature is None:
+        raise ScopeError("A prompt and a feature are needed.", 'Try: flow "My dog barks." 17/3988')
     bench, job = open_workbench(options), terminal_job()
     feature = parse_feature(bench.engine.infos, options.feature)
     question = FlowQuestion(
@@ -127,6 +143,57 @@ def _side_json(bench: Workbench, flow: Flow, side: Side, check: FlowCheck | None
     }
 
 
+def _study(options: argparse.Namespace) -> dict[str, Any]:
+    """All three ways against switching off."""
+    if not 1 <= options.study <= len(PROMPTS):
+        raise ScopeError(f"There are 1 to {len(PROMPTS)} prompts.", f"Try --study {len(PROMPTS)}.")
+    bench = open_workbench(options, evidence=False)
+    request = StudyFlow(tuple(Prompt(text, chat=False) for text in PROMPTS[: options.study]))
+    study = bench.handle(request, terminal_job())
+    clear_progress()
+    rows = [
+        {"reach": reach, "way": str(way), "cases": len(cases)}
+        | _figures([case.rank(way) for case in cases], "spearman")
+        | _figures([case.linear(way) for case in cases], "pearson")
+        | _figures([case.signs(way) for case in cases], "signs")
+        for reach in request.reaches
+        if (cases := study.of(reach))
+        for way in Way
+    ]
+    points = sum(len(case.measured) for case in study.cases)
+    return {"study": rows, "prompts": options.study, "points": points}
+
+
+def _figures(values: list[float], name: str) -> dict[str, float | None]:
+    found = [value for value in values if not math.isnan(value)]
+    if not found:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    low, middle, high = np.percentile(found, (10, 50, 90)).tolist()
+    return {name: middle, f"{name}_low": low, f"{name}_high": high}
+
+
+def _study_table(result: dict[str, Any]) -> str:
+    rows: list[list[object]] = [["layers", "way", "readers", "Spearman", "Pearson", "sign right"]]
+    for row in result["study"]:
+        figures = (
+            "–"
+            if row[name] is None
+            else f"{row[name]:.2f} ({row[name + '_low']:.2f} to {row[name + '_high']:.2f})"
+            for name in ("spearman", "pearson", "signs")
+        )
+        rows.append([row["reach"], row["way"], row["cases"], *figures])
+    return "\n".join(
+        [
+            f"Estimated against really switching off, {result['points']:,} pairs of features on "
+            f"{result['prompts']} prompts.",
+            "Medians over the readers, and the middle 80 % of them. Signs: of effects of at least "
+            "1 % of the reader.",
+            "",
+            columns(rows, right=frozenset({0, 2})),
+        ]
+    )
+
+
 _WORDS = {
     Way.WEIGHTS: "by weights alone: what one unit adds to the reader, along the stream",
     Way.MLPS: "per unit at this token, with what the MLPs between make of it (≈ a tangent)",
@@ -136,6 +203,8 @@ _WORDS = {
 
 def table(result: dict[str, Any]) -> str:
     """For people."""
+    if "study" in result:
+        return _study_table(result)
     feature, token = result["feature"], result["token"]
     lines = [
         f"{place(feature)}/{feature['index']} {feature['label']}, "

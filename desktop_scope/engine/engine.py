@@ -16,10 +16,11 @@ from desktop_scope.engine.attribution import attribute
 from desktop_scope.engine.cost_types import Damage, Passages
 from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.doctor import Doctor
-from desktop_scope.engine.feature_flow import check_flow, follow_flow
+from desktop_scope.engine.feature_flow import follow_flow
 from desktop_scope.engine.feature_graph import feature_graph
 from desktop_scope.engine.feature_names import infos_of
 from desktop_scope.engine.fixed_steps import FixedSteps
+from desktop_scope.engine.flow_checking import check_flow
 from desktop_scope.engine.flow_types import CheckFlow, Flow, FlowCheck, FollowFlow
 from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.hook_points import HookPoint, Site

@@ -15,14 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from desktop_scope.engine import trace as tracing
-from desktop_scope.engine.ablating import Run, edits_of
 from desktop_scope.engine.attribution import Pass, demand_memory, gradients_of, split
 from desktop_scope.engine.feature_names import feature_name, infos_of
 from desktop_scope.engine.flow_types import (
-    CheckFlow,
     Edge,
     Flow,
-    FlowCheck,
     FlowQuestion,
     FollowFlow,
     Side,
@@ -32,14 +29,13 @@ from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae import Sae, sae_of
-from desktop_scope.engine.types import FeatureActs, FeatureId, Floats, Intervention, Mode
+from desktop_scope.engine.types import FeatureActs, FeatureId, Floats
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 
 _STREAMS = (Site.RESID_PRE, Site.RESID_MID, Site.RESID_POST)
 _STEP = 0.05  # of what the feature writes; larger steps leave the tangent, smaller ones drown
 _STEP_OF_HALVES = 0.5
-_BATCH = 16  # runs at once of a check
 _Ints = NDArray[np.integer]
 
 
@@ -56,7 +52,7 @@ class FlowReader:
     def __init__(
         self, model: LanguageModel, saes: Sequence[Sae], question: FlowQuestion, job: Job
     ) -> None:
-        self.model, self.saes, self.question, self._job = model, saes, question, job
+        self.model, self.saes, self.question, self.job = model, saes, question, job
         self.sae = sae_of(saes, question.feature)
         if question.reach < 1:
             raise ScopeError("Flow is followed over at least one layer.", "Choose a reach of 1.")
@@ -147,21 +143,50 @@ class FlowReader:
         )
 
     def _upstream(self, sae: Sae, layer: int, n_edges: int) -> Side:
-        if self.question.way is Way.WEIGHTS:
+        if self.question.way is Way.PROMPT:
+            return self._contributions(sae, layer, n_edges)
+        return self._weighed(sae, layer, self._per_unit(sae, self.question.way), n_edges)
+
+    def _per_unit(self, sae: Sae, way: Way) -> Floats:
+        """What one unit of every feature before does to the drive at the token, [N]."""
+        if way is Way.WEIGHTS:
             _demand_stream(sae, self.sae)
             row = self.sae.encoder_row(self.question.feature.index)
-            return self._weighed(sae, layer, sae.decoder_dots(row).numpy(), n_edges)
-        gradients, written = self._gradients(sae)
-        if self.question.way is Way.MLPS:
+        else:
+            gradients, _ = self._gradients(sae, way)
             here = self.kept.read_by(sae)[self.token]
             row = (gradients[self.token] * sae.scale(here)).cpu()
-            return self._weighed(sae, layer, sae.decoder_dots(row).numpy(), n_edges)
-        return self._contributions(sae, layer, gradients, written, n_edges)
+        weights: Floats = sae.decoder_dots(row).numpy()
+        return weights
 
-    def _gradients(self, sae: Sae) -> tuple[torch.Tensor, torch.Tensor]:
+    def writers(self) -> _Ints:
+        """The features of the SAE before that fire in the text."""
+        assert self.before is not None
+        return np.unique(self.acts_of(self.before).indices)
+
+    def brought(self, way: Way) -> Floats:
+        """What each of them brings, by a way: by weights what it has, times what a unit does."""
+        assert self.before is not None
+        acts, index = self.acts_of(self.before), self.writers()
+        if way is Way.PROMPT:
+            effects, *_ = self._split(self.before)
+            place = np.searchsorted(index, acts.indices)
+            return np.bincount(place, effects, len(index)).astype(np.float32)
+        here, values = acts.at(self.token)
+        units = np.zeros(len(index), np.float32)
+        units[np.searchsorted(index, here)] = values
+        return self._per_unit(self.before, way)[index] * units
+
+    def _split(self, sae: Sae) -> tuple[Floats, Floats, Floats]:
+        """Activation × slope of features, [nnz], and the same of error and bias, [T]."""
+        gradients, written = self._gradients(sae, Way.PROMPT)
+        with torch.inference_mode():
+            return split(sae, self.acts_of(sae), self.kept.read_by(sae), written, gradients)
+
+    def _gradients(self, sae: Sae, way: Way) -> tuple[torch.Tensor, torch.Tensor]:
         """∂h at the token by what an SAE before writes, and what that is: [T, d_out] each."""
         demand_memory(self.model, 1, len(self.ids))
-        way, reads = self.question.way, self.sae.weights.reads
+        reads = self.sae.weights.reads
         points = sorted({*sae.weights.writes, *reads})
         held = self._attention(sae, self.sae) if way is Way.MLPS else []
 
@@ -170,7 +195,7 @@ class FlowReader:
 
         ids = torch.tensor([self.ids], device=self.model.device)
         with torch.inference_mode(False), gradients_of(self.model):
-            run = Pass(self.model, ids, [*points, *held], self._job, change)
+            run = Pass(self.model, ids, [*points, *held], self.job, change)
             x = torch.cat([run.at[point][0, self.token] for point in reads], -1)
             drive = self.sae.drive(x[None], self.question.feature.index)[0]
             found = run.gradients(drive, *sae.weights.writes)
@@ -178,13 +203,11 @@ class FlowReader:
         gradient, y = (torch.cat([part[0] for part in parts], -1) for parts in (found, written))
         return gradient.float(), y
 
-    def _contributions(
-        self, sae: Sae, layer: int, g: torch.Tensor, y: torch.Tensor, n_edges: int
-    ) -> Side:
+    def _contributions(self, sae: Sae, layer: int, n_edges: int) -> Side:
         """Activation × slope, summed over the tokens of each writer."""
+        acts = self.acts_of(sae)
+        effects, error, bias = self._split(sae)
         with torch.inference_mode():
-            acts = self.acts_of(sae)
-            effects, error, bias = split(sae, acts, self.kept.read_by(sae), y, g)
             own = self.kept.read_by(self.sae)[self.token : self.token + 1]
             drive = float(self.sae.drive(own, self.question.feature.index)[0])
             drive -= self.sae.offset(self.question.feature.index)
@@ -254,7 +277,7 @@ class FlowReader:
         edits |= dict.fromkeys(held, hold) | {point: push}
         ids = torch.tensor([self.ids, self.ids], device=self.model.device)
         with torch.inference_mode():
-            edits = checked(edits, self.model.parts, self._job.check)
+            edits = checked(edits, self.model.parts, self.job.check)
             self.model.hidden(ids, edits, use_cache=False)
             x = torch.cat([seen[read] for read in sae.weights.reads], -1)
             drives = [sae.drives(one.to(sae.device)) for one in x]
@@ -330,56 +353,6 @@ class FlowReader:
             if point.site is Site.ATTN_OUT and low < point < high
         ]
 
-    # ---- the check
-
-    def measure(self, flow: Flow) -> FlowCheck:
-        """Switch off each writer in turn, wherever it fires, and read the readers."""
-        before = [edge.feature for edge in flow.upstream.edges]
-        up = self._fallen(before, [(self.sae, self.question.feature.index, self.token)])
-        after = [
-            (self.saes[edge.feature.sae], edge.feature.index, edge.token)
-            for edge in flow.downstream.edges
-        ]
-        down = self._fallen([self.question.feature], after)
-        return FlowCheck(flow, up[:, 0], down[0])
-
-    def _fallen(self, off: Sequence[FeatureId], readers: Sequence[tuple[Sae, int, int]]) -> Floats:
-        """By how much drives fall with each of some features off, [writers, readers]."""
-        runs = [Run(self.ids), *(Run(self.ids, (_ablated(feature),)) for feature in off)]
-        points = sorted({point for sae, *_ in readers for point in sae.weights.reads})
-        drives = np.zeros((len(runs), len(readers)), np.float32)
-        for start in range(0, len(runs), _BATCH):
-            self._job.progress(start, len(runs), "Switching features off")
-            part = runs[start : start + _BATCH]
-            seen = self._read(part, points)
-            for n, (sae, index, token) in enumerate(readers):
-                x = torch.cat([seen[point][:, token] for point in sae.weights.reads], -1)
-                drives[start : start + len(part), n] = sae.drive(x.to(sae.device), index).cpu()
-        return drives[:1] - drives[1:]
-
-    def _read(
-        self, runs: Sequence[Run], points: Sequence[HookPoint]
-    ) -> dict[HookPoint, torch.Tensor]:
-        """What is at some hooks during some runs of the text."""
-        seen: dict[HookPoint, torch.Tensor] = {}
-        changes = edits_of(runs, self.saes, len(self.ids))
-
-        def keep(point: HookPoint) -> Edit:
-            def edit(x: torch.Tensor) -> torch.Tensor | None:
-                changed = changes[point](x) if point in changes else None
-                seen[point] = (x if changed is None else changed).float().clone()
-                return changed
-
-            return edit
-
-        edits = {**changes, **{point: keep(point) for point in points}}
-        ids = torch.tensor([self.ids] * len(runs), device=self.model.device)
-        with torch.inference_mode():
-            self.model.hidden(
-                ids, checked(edits, self.model.parts, self._job.check), use_cache=False
-            )
-        return seen
-
 
 def follow_flow(model: LanguageModel, saes: Sequence[Sae], request: FollowFlow, job: Job) -> Flow:
     """What feeds a feature, and what it feeds.
@@ -389,22 +362,6 @@ def follow_flow(model: LanguageModel, saes: Sequence[Sae], request: FollowFlow, 
         Cancelled: The job was.
     """
     return FlowReader(model, saes, request.question, job).follow(request.n_edges)
-
-
-def check_flow(
-    model: LanguageModel, saes: Sequence[Sae], request: CheckFlow, job: Job
-) -> FlowCheck:
-    """Whether switching features off does what was said.
-
-    Raises:
-        ScopeError: A feature cannot be switched off.
-        Cancelled: The job was.
-    """
-    return FlowReader(model, saes, request.flow.question, job).measure(request.flow)
-
-
-def _ablated(feature: FeatureId) -> Intervention:
-    return Intervention(feature, mode=Mode.ABLATE)
 
 
 def _largest(values: Floats) -> float:

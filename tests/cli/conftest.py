@@ -15,7 +15,7 @@ from desktop_scope.workbench import Workbench
 @pytest.fixture
 def shared_workbench(monkeypatch: pytest.MonkeyPatch, workbench: Workbench) -> None:
     """Verbs find the model loaded already."""
-    for verb in (cli.trace, cli.feature, cli.search, cli.steer, cli.why, cli.audit):
+    for verb in (cli.trace, cli.feature, cli.search, cli.steer, cli.why, cli.flow, cli.audit):
         monkeypatch.setattr(verb, "open_workbench", lambda options, evidence=True: workbench)
 
 
