@@ -32,6 +32,7 @@ from desktop_scope.engine.types import (
     Health,
     Intervention,
     Loaded,
+    ModelInfo,
     Prompt,
     Vector,
 )
@@ -71,6 +72,13 @@ from desktop_scope.experiments.audit import (
     ScoreRows,
 )
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
+from desktop_scope.experiments.compare_types import (
+    CloseBeside,
+    CompareReadings,
+    Comparison,
+    MeasureSecond,
+    OpenBeside,
+)
 from desktop_scope.experiments.concept import LookForConcept, look
 from desktop_scope.experiments.contrast import ContrastTexts, contrast_texts
 from desktop_scope.experiments.flow_study import StudyFlow, study_flow
@@ -129,6 +137,7 @@ class Workbench:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._held: tuple[LoadModel, LanguageModel] | None = None  # outlives a change of SAEs
+        self._beside: LanguageModel | None = None  # a second model, for comparing
         self._catalogue: Catalogue | None = None
         self._studies: tuple[object, Studies] | None = None
         self._near_of: tuple[object, NearTexts] | None = None
@@ -215,7 +224,10 @@ class Workbench:
             KeepShelf: keep_shelf,
             Browse: browse,
             Identify: self._identify,
-            MeasureRoom: measure_room,
+            **dict.fromkeys((MeasureRoom, MeasureSecond), measure_room),
+            CompareReadings: self._compare,
+            OpenBeside: self._open_beside,
+            CloseBeside: lambda request, job: self._close_beside(),
         }
 
     def handle(self, request: Request, job: Job) -> Any:
@@ -275,10 +287,30 @@ class Workbench:
     def _let_go(self) -> None:
         """Drop all that holds on to the engine."""
         self._engine = self._catalogue = self._studies = None
-        self._near_of = self._question = None
+        self._near_of = self._question = self._beside = None
         self._answers = {}
         if "_gatherer" in vars(self):
             self._gatherer.close()
+
+    def _compare(self, request: CompareReadings, job: Job) -> Comparison:
+        from desktop_scope.experiments.comparing import compare
+
+        return compare(self.engine, self._beside, self._catalogue, request, job)
+
+    def _open_beside(self, request: OpenBeside, job: Job) -> ModelInfo:
+        from desktop_scope.library.opening import open_beside
+
+        self._close_beside()  # three models may not fit side by side
+        assert self._held is not None
+        first, second = self._held[0], request.second
+        workspace = first.workspace if second.path is None else Workspace((), second.path)
+        wanted = replace(first, workspace=workspace, device=second.device, dtype=second.dtype)
+        self._beside = open_beside(wanted, self.engine, job)
+        return self._beside.info
+
+    def _close_beside(self) -> None:
+        self._beside = None
+        gc.collect()
 
     def _generate(self, request: Generate, job: Job) -> tuple[Generation, ...]:
         """Answers given before are not computed again: the plain one stands while a dial turns."""

@@ -15,6 +15,7 @@ import desktop_scope
 from desktop_scope.cli import (
     audit,
     bench,
+    compare,
     demo,
     export,
     feature,
@@ -49,6 +50,7 @@ VERBS = (
     sweep,
     why,
     flow,
+    compare,
     audit,
     export,
     screenshot,

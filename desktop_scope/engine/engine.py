@@ -97,7 +97,7 @@ class Engine:
         self._steps = FixedSteps(model, self.saes)
         self._recordings = Recordings(model, self.saes)
         self._reader = TextReader(model, self.saes)
-        self._last: tuple[Trace, torch.Tensor] | None = None
+        self._last: tuple[Trace, tracing.Activations] | None = None
 
     @property
     def loaded(self) -> Loaded:
@@ -224,7 +224,7 @@ class Engine:
         last = self._last  # read once: the engine's thread may replace it meanwhile
         if last is None or last[0] is not trace:
             raise Cancelled
-        return self.lens.read(last[1][:, token])
+        return self.lens.read(last[1].residual[:, token])
 
 
 def _place(sae: Sae) -> tuple[HookPoint, HookPoint, int, str]:

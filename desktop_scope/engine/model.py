@@ -76,6 +76,11 @@ class LanguageModel:
 
     # ---- text and tokens
 
+    def begin_like(self, other: LanguageModel) -> None:
+        """Begin raw texts as another model does, if the two have one vocabulary."""
+        if self.texts == other.texts:
+            self.raw_first_token = other.raw_first_token
+
     def encode(self, prompt: Prompt) -> Encoded:
         """Tokens of a prompt, chat template or first token included.
 

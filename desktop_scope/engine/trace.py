@@ -172,7 +172,7 @@ def trace(
     request: TracePrompt,
     job: Job,
     recorded: Recorded = lambda ids: None,
-) -> tuple[Trace, torch.Tensor]:
+) -> tuple[Trace, Activations]:
     """Encode a text with every SAE.
 
     Args:
@@ -180,7 +180,7 @@ def trace(
             where it has none for them.
 
     Returns:
-        The trace, and the residual stream [L, T, d_model] of its forward pass.
+        The trace, and what its forward pass left.
     """
     start = time.perf_counter()
     prompt = model.encode(request.prompt)
@@ -212,7 +212,7 @@ def trace(
         interventions=request.interventions,
         firings=steering.firings(),
     )
-    return result, found.kept.residual
+    return result, found.kept
 
 
 def check_finite(residual: torch.Tensor) -> None:

@@ -58,7 +58,7 @@ def open_engine(request: LoadModel, job: Job, model: LanguageModel | None = None
     """
     workspace = request.workspace
     packs = {folder: read_pack(folder) for folder in workspace.saes if is_pack(folder)}
-    model = model or _open_model(request, tuple(packs.values()), job)
+    model = model or open_model(request, tuple(packs.values()), job)
     for folder, pack in packs.items():
         _check_pack(pack, folder, model)
     opened = []
@@ -83,7 +83,23 @@ def open_engine(request: LoadModel, job: Job, model: LanguageModel | None = None
     return Engine(model, saes)
 
 
-def _open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> LanguageModel:
+def open_beside(request: LoadModel, engine: Engine, job: Job) -> LanguageModel:
+    """Load a second model for the SAEs that are open.
+
+    Raises:
+        ScopeError: It is missing or damaged, too large, or the SAEs do not fit it.
+        Cancelled: The job was.
+    """
+    packs = tuple(read_pack(folder) for folder in request.workspace.saes if is_pack(folder))
+    model = open_model(request, packs, job)
+    for sae in engine.saes:
+        check_fit(model, sae.weights)
+    model.begin_like(engine.model)
+    return model
+
+
+def open_model(request: LoadModel, packs: tuple[Pack, ...], job: Job) -> LanguageModel:
+    """Load the model that is asked for, or else that of the first pack."""
     workspace = request.workspace
     own = packs[0] if packs else None  # the pack whose model it may be
     if own is None and workspace.model is None:
