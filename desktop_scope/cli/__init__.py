@@ -33,6 +33,7 @@ from desktop_scope.cli import (
     why,
     window,
 )
+from desktop_scope.cli.common import clear_progress
 from desktop_scope.engine.devices import prepare_process
 from desktop_scope.errors import ScopeError
 
@@ -63,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_process()
     options = _parser().parse_args(arguments)
     try:
-        result = options.run(options)
+        try:
+            result = options.run(options)
+        finally:
+            clear_progress()
     except ScopeError as error:
         print(f"desktop-scope: {error}", file=sys.stderr)
         return 2

@@ -68,11 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure, rank, switch off."""
-    table = _table(options)  # a file that makes no sense is told of at once
-    bench, job = open_workbench(options), terminal_job()
-    infos = bench.engine.infos
-    named = [name for part in options.ablate for name in part.split(",") if name.strip()]
-    off = tuple(dict.fromkeys(parse_feature(infos, name) for name in named))
+    table = _table(options)
     where = Where(options.where)
     if not 0 <= options.factor < 1:
         raise ScopeError("That factor turns nothing down.", "0 is off, 0.5 is half.")
@@ -80,8 +76,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ScopeError(
             "There are no words to switch features off at.", "Add a column “word” to the table."
         )
-    goal = Goal.EFFECT if off else Goal.RANKING
-    study = Study(table).until(Goal.SCORES if options.no_ranking and not off else goal)
+    bench, job = open_workbench(options), terminal_job()
+    named = [name for part in options.ablate for name in part.split(",") if name.strip()]
+    off = tuple(dict.fromkeys(parse_feature(bench.engine.infos, name) for name in named))
+    goal = Goal.SCORES if options.no_ranking else Goal.RANKING
+    study = Study(table).until(goal)
     if off:
         study = study.until(Goal.EFFECT, Condition(off, where, options.factor))
     while (request := study.next_request()) is not None:

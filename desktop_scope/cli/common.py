@@ -120,12 +120,11 @@ def open_workbench(options: argparse.Namespace, evidence: bool = True) -> Workbe
     bench.handle(request, job)
     if evidence:
         bench.handle(OpenCatalogue(workspace), job)
-    clear_progress()
     return bench
 
 
 def clear_progress() -> None:
-    """Take the last report of a terminal's job off the screen."""
+    """Take the last report of a terminal_job off the screen."""
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from desktop_scope.cli.common import (
     add_model_arguments,
     add_prompt_arguments,
-    clear_progress,
     columns,
     feature_json,
     known,
@@ -75,7 +74,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     bench = open_workbench(options)
     a, b = _sides(options, bench, steers)
     found = bench.handle(CompareReadings(a, b, By(options.by)), terminal_job())
-    clear_progress()
     return _json(bench, found, options.top)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from desktop_scope.cli.common import (
     add_model_arguments,
-    clear_progress,
     columns,
     feature_json,
     known,
@@ -94,7 +93,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     )
     flow = bench.handle(FollowFlow(question, options.top), job)
     check = bench.handle(CheckFlow(flow), job) if options.verify else None
-    clear_progress()
     return _json(bench, flow, check)
 
 
@@ -150,7 +148,6 @@ def _study(options: argparse.Namespace) -> dict[str, Any]:
     bench = open_workbench(options, evidence=False)
     request = StudyFlow(tuple(Prompt(text, chat=False) for text in PROMPTS[: options.study]))
     study = bench.handle(request, terminal_job())
-    clear_progress()
     rows = [
         {"reach": reach, "way": str(way), "cases": len(cases)}
         | _figures([case.rank(way) for case in cases], "spearman")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from desktop_scope.cli.common import (
     add_model_arguments,
-    clear_progress,
     open_workbench,
     terminal_job,
 )
@@ -70,7 +69,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         engine, corpus, job, options.out, options.most_tokens, only_together=options.together
     )
     labelled = None if options.together else _label(engine, built.folders, job)
-    clear_progress()
     return {
         "features": built.features,
         "tokens": built.tokens,

@@ -11,7 +11,6 @@ import numpy as np
 
 from desktop_scope.cli.common import (
     add_model_arguments,
-    clear_progress,
     columns,
     feature_json,
     open_workbench,
@@ -65,7 +64,6 @@ def _score(options: argparse.Namespace) -> dict[str, Any]:
         if options.again:
             court.again()
         court.run(job)
-    clear_progress()
     groups: dict[str, list[float]] = defaultdict(list)
     for slot, evidence in enumerate(catalogue.evidence):
         if options.layer in (None, bench.engine.infos[slot].layer):
@@ -119,7 +117,6 @@ def _ask(options: argparse.Namespace) -> dict[str, Any]:
     if options.server:
         request = AskServer(feature, options.judge, 1, options.server)
     asked = bench.handle(request, terminal_job())
-    clear_progress()
     changes = tuple(Change(n, feature, *mark) for n, mark in enumerate(asked.marks, 1))
     bench.handle(MarkFeatures(changes), terminal_job())
     label = bench.catalogue.label(feature)

@@ -10,7 +10,6 @@ from typing import Any
 
 from desktop_scope.cli.common import (
     add_model_arguments,
-    clear_progress,
     columns,
     feature_json,
     known,
@@ -96,7 +95,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if options.by in ("label", "meaning"):
             _learn(bench, all_=options.by == "meaning")
         result = _listed(bench, bench.catalogue.rank(request))
-    clear_progress()
     return {"query": options.query, **result, "seconds": time.perf_counter() - start}
 
 

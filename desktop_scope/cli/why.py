@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from desktop_scope.cli.common import (
     add_model_arguments,
     add_prompt_arguments,
-    clear_progress,
     columns,
     feature_json,
     known,
@@ -68,7 +67,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     verified = None
     if options.verify:
         verified = bench.handle(VerifyCauses(question, causes[: options.verify]), job)
-    clear_progress()
     return _json(bench, found, verified, causes)
 
 

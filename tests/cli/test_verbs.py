@@ -68,6 +68,18 @@ def test_a_chat_is_traced_with_its_template(as_json):
     assert "dog" in texts
 
 
+def test_a_terminal_is_told_of_progress_which_is_gone_when_the_table_comes(
+    as_table, capsys, monkeypatch
+):
+    written = []
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "write", written.append)
+    as_table("trace", PROMPT, "--layers", "17")
+    shown = [text for text in written if text]
+    assert len(shown) > 1
+    assert shown[-1] == "\r\033[K"
+
+
 def test_people_read_a_table_of_features(as_table):
     table = as_table("trace", PROMPT, "--layers", "17", "--top", "3")
     assert "Next:" in table
