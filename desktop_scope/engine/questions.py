@@ -281,6 +281,15 @@ class Attribution:
             for n in np.argsort(-np.abs(effects), kind="stable")[:limit]
         ]
 
+    def of(self, feature: FeatureId) -> list[Cause]:
+        """One feature at all tokens on which it fires, the largest effect first."""
+        if feature.sae not in self.slots:
+            return []
+        s = self.slots.index(feature.sae)
+        there = np.flatnonzero(self.acts[s].indices == feature.index)
+        order = np.argsort(-np.abs(self.effects[s][there]), kind="stable")
+        return [self._cause(s, int(n)) for n in there[order]]
+
     def _cause(self, s: int, n: int) -> Cause:
         """One stored activation of one SAE."""
         acts = self.acts[s]

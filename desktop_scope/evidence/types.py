@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import numpy as np
+
 from desktop_scope.engine.types import FeatureId, Floats, Ints
 from desktop_scope.evidence.gathering import GatherPlan
 
@@ -358,6 +360,14 @@ class FeaturePath:
     def own(self) -> int:
         """Which of the family the feature itself is."""
         return next(n for n, member in enumerate(self.family) if member.feature == self.feature)
+
+    @property
+    def likeness(self) -> tuple[str, Floats]:
+        """By what the family was matched, and how alike each member is, [F]."""
+        others = [m.correlation for m in self.family if m.feature != self.feature]
+        measured = any(map(math.isfinite, others))
+        values = [m.correlation if measured else m.cosine for m in self.family]
+        return "correlation" if measured else "cosine", np.nan_to_num(np.array(values, np.float32))
 
 
 @dataclass(frozen=True, eq=False)

@@ -402,6 +402,7 @@ QPushButton:pressed, QToolButton:pressed, QPushButton:checked {{ background: {li
 QToolButton[corner="true"] {{ background: {raised}; border-color: {line}; padding: 0 4px; }}
 QToolButton[corner="true"]:hover {{ background: {selection}; }}
 QToolButton[arrow="none"]::menu-indicator {{ image: none; width: 0; }}
+QPushButton[doubtful="true"], QToolButton[doubtful="true"] {{ color: {muted}; }}
 QPushButton:default {{ background: {accent}; color: {surface}; border-color: {accent}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {faint}; }}
 QPushButton:focus, QToolButton:focus, QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus,

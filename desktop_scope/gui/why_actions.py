@@ -65,6 +65,13 @@ def ask_about(state: AppState, token: int | None) -> AppState:
     return _ask(state, trace.prompt, (), (), ())
 
 
+def ask_of(state: AppState, feature: FeatureId) -> AppState:
+    """Ask what a feature has to do with the answer; the question stays, if one was asked here."""
+    if state.why.prompt != state.prompt:
+        state = ask_about(state, state.selection.token)
+    return replace(state, why=replace(state.why, about=feature))
+
+
 def ask_words(state: AppState, **changes: Words) -> AppState:
     """Ask about another answer, or another thing instead; empty for the likeliest."""
     why = state.why

@@ -40,6 +40,32 @@ def headline(state: AppState) -> str:
     )
 
 
+def about_words(state: AppState) -> str:
+    """What the feature that was asked from has to do with it."""
+    why = state.why
+    if why.about is None or why.explanation is None:
+        return ""
+    found, name = why.explanation.attribution, state.name_of(why.about)
+    card = state.card
+    label = card.label if card and card.feature == why.about else why.labels.get(why.about)
+    said = f"“{_short(title(label, name))}” ({name})" if label else f"Feature {name}"
+    if why.about.sae not in found.slots:
+        return f"{said} is not explained: its autoencoder is left out."
+    causes = found.of(why.about)
+    if not causes:
+        return f"{said} does not fire on this text: it has no part in the answer."
+    total = sum(cause.effect for cause in causes)
+    effects = found.effects[found.slots.index(why.about.sae)]
+    share = sum(abs(c.effect) for c in causes) / max(float(np.abs(effects).sum()), 1e-12)
+    answer = ends(state, found)[0 if total >= 0 else 1]
+    place = piece(found.texts[causes[0].token])
+    where = f", on “{place}”" if len(causes) == 1 else f", most of it on “{place}”"
+    return (
+        f"{said} contributes {number(abs(total))} nats for “{answer}”{where}: "
+        f"{percent(share)} of what the features of its layer do."
+    )
+
+
 def ends(state: AppState, found: Attribution) -> tuple[str, str]:
     """Both answers, as people read them."""
     assert state.why.explanation is not None
@@ -126,6 +152,7 @@ def cause_rows(state: AppState) -> list[CauseRow]:
             help=_help(state, found, cause),
             effect=cause.effect,
             measured=measured.get((cause.feature, cause.token)),
+            doubtful=bool((label := state.why.labels.get(cause.feature)) and label.doubtful),
         )
         for cause in state.why.causes[:_N_ROWS]
     ]

@@ -13,6 +13,7 @@ from desktop_scope.engine.types import FeatureId, Mode, Prompt
 from desktop_scope.evidence.types import Label, Source
 from desktop_scope.gui import actions, why_actions
 from desktop_scope.gui.state import AppState
+from desktop_scope.gui.why_words import about_words
 from tests.flow.desk import Desk
 
 PROMPT = Prompt("Dogs bark", chat=False)
@@ -101,3 +102,31 @@ def test_another_workspace_forgets_the_question(desk):
     desk.settle()
     assert desk.state.why.question is None
     assert not desk.state.why.causes
+
+
+def test_a_card_asks_what_its_feature_has_to_do_with_the_answer(desk):
+    desk.act(why_actions.ask_of, FeatureId(0, 3))
+    desk.settle()
+    why = desk.state.why
+    assert why.is_current
+    assert about_words(desk.state) == (
+        "Feature 0/3 contributes 2.00 nats for “ a”, on “…b”: "
+        "100 % of what the features of its layer do."
+    )
+    question = why.question
+    desk.act(why_actions.ask_words, instead=(9,))
+    desk.act(why_actions.ask_of, FeatureId(0, 4))  # the question that was asked stays
+    desk.settle()
+    assert desk.state.why.question == replace(question, instead=(9,))
+    assert "does not fire on this text" in about_words(desk.state)
+
+
+def test_the_feature_that_was_asked_from_is_on_the_path(desk):
+    desk.act(why_actions.ask_of, FeatureId(0, 3))
+    desk.settle()
+    why = replace(desk.state.why, share=0.0)
+    (cause,) = why.on_path(frozenset())
+    assert cause.feature == FeatureId(0, 3)
+    assert why.on_path(frozenset({FeatureId(0, 3)})) == (cause,)  # once
+    few = replace(why.explanation, causes=())
+    assert replace(why, explanation=few).on_path(frozenset()) == (cause,)

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.store import BIN_EDGES
 from desktop_scope.evidence.types import Card, Example, Insight, Source
-from desktop_scope.gui import actions, search_actions, theme
+from desktop_scope.gui import actions, search_actions, theme, why_actions
 from desktop_scope.gui.card import text as card_text
 from desktop_scope.gui.card.label_box import LabelBox
 from desktop_scope.gui.card.levers import LeverBox
@@ -79,7 +79,7 @@ class CardPanel(Panel):
         self._pin.clicked.connect(self._toggle_pin)
         self._steer = tool_button("Steer", "Put it into the steering rack (S)")
         self._steer.clicked.connect(self._add_dial)
-        self._why = tool_button("Why", "What an answer hangs on, this feature among others")
+        self._why = tool_button("Why", "What this feature contributes to the answer")
         self._why.clicked.connect(self._ask_why)
         self._share = ShareButton()
         self._share.copied.connect(self._copied)
@@ -232,6 +232,8 @@ class CardPanel(Panel):
 
     @Slot()
     def _ask_why(self) -> None:
+        if self._card is not None:
+            self.store.act(why_actions.ask_of, self._card.feature)
         self.panel_wanted.emit("why")
 
     @Slot(str)

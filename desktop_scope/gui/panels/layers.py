@@ -33,7 +33,15 @@ from desktop_scope.gui.widgets.pin_bar import PinBar
 if TYPE_CHECKING:
     from desktop_scope.gui.widgets.line_plot import LinePlot
 
-_POOR_MATCH, _GOOD_MATCH = 0.2, 0.6  # cosines at which a row is faintest and fully drawn
+_HEADINGS = {
+    "cosine": "Each row is the feature of that layer whose decoder row points most nearly the\n"
+    "same way; the number at its end is their cosine. Faint rows have no good match.\n"
+    "Double-click a cell to open that layer's feature.",
+    "correlation": "Each row is the feature of that layer that fires most alike; the number at its "
+    "end is the\ncorrelation of their activations. Faint rows have no good match.\n"
+    "Double-click a cell to open that layer's feature.",
+}
+_POOR_MATCH, _GOOD_MATCH = 0.2, 0.6  # likeness at which a row is faintest and fully drawn
 _FAINTEST = 0.35
 
 
@@ -54,11 +62,6 @@ class LayersPanel(Panel):
         self._state: AppState | None = None
         self._heading = muted(QLabel())
         self._heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._heading.setToolTip(
-            "Each row is the feature of that layer whose decoder row points most nearly the same\n"
-            "way; the number at its end is their cosine. Faint rows have no good match.\n"
-            "Double-click a cell to open that layer's feature."
-        )
         self._lens_heading = muted(QLabel())
         self._lens_heading.setToolTip(
             "The logit lens: each layer's stream at the selected token, read through the model's\n"
@@ -138,8 +141,8 @@ class LayersPanel(Panel):
             return
         if path.values.shape[1] != trace.n_tokens:
             return  # of the text before; the one of this text is on its way
-        cosines = np.array([member.cosine for member in path.family])
-        certain = np.clip((cosines - _POOR_MATCH) / (_GOOD_MATCH - _POOR_MATCH), 0, 1)
+        how, likeness = path.likeness
+        certain = np.clip((likeness - _POOR_MATCH) / (_GOOD_MATCH - _POOR_MATCH), 0, 1)
         self._map.set_data(
             path.values[:, self._shown],
             maximum=1.0,
@@ -148,7 +151,8 @@ class LayersPanel(Panel):
             row_labels=[member.name.rpartition("/")[0] for member in path.family],
         )
         self._map.set_row_alpha(_FAINTEST + (1 - _FAINTEST) * certain)
-        self._map.set_row_notes([f"{cosine:.2f}" for cosine in cosines])
+        self._map.set_row_notes([f"{value:.2f}" for value in likeness])
+        self._heading.setToolTip(_HEADINGS[how])
         if self._lines is not None:
             self._lines.set_gutters(*self._map.gutters())
         own = path.family[path.own]
@@ -179,7 +183,10 @@ class LayersPanel(Panel):
         ]
         self._pins.setVisible(bool(lines))
         if "pins" in fields:
-            self._pins.set_pins([(name, color) for name, _, color in lines])
+            doubtful = [pin.label.doubtful for pin in state.pins]
+            self._pins.set_pins(
+                [(name, color, dim) for (name, _, color), dim in zip(lines, doubtful, strict=True)]
+            )
         if lines and self._lines is None:
             self._lines = self._make_plot()
         if self._lines is not None:
@@ -222,9 +229,10 @@ class LayersPanel(Panel):
         token = int(self._shown[position])
         value = float(state.path.values[layer, token])
         word = state.trace.texts[token].strip()
+        how, likeness = state.path.likeness
         return (
             f"layer {member.name.rpartition('/')[0]}, “{word}”: {percent(value)} of its maximum\n"
-            f"{with_number(member.label, member.name)}  (cosine {number(member.cosine)})"
+            f"{with_number(member.label, member.name)}  ({how} {number(float(likeness[layer]))})"
         )
 
     @Slot(int, int)

@@ -206,6 +206,8 @@ class MapPanel(Panel):
             self._nearby.addItems(lines)
             for row, line in enumerate(lines):
                 self._nearby.item(row).setToolTip(line)
+                if look.nearby[row].label.doubtful:
+                    self._nearby.item(row).setForeground(theme.tokens().muted)
 
     def _table(self) -> Columns:
         found = self._map

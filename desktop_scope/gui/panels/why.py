@@ -24,6 +24,7 @@ from desktop_scope.gui.states.why import WhyState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.why_path import PathView
 from desktop_scope.gui.why_words import (
+    about_words,
     cause_rows,
     check_words,
     headline,
@@ -102,6 +103,9 @@ class WhyPanel(Panel):
 
         self._headline = QLabel(wordWrap=True)
         self._headline.setTextFormat(Qt.TextFormat.PlainText)
+        self._about = muted(QLabel(wordWrap=True))
+        self._about.setTextFormat(Qt.TextFormat.PlainText)
+        self._about_shown: object = None  # what was last made the table's selection
         self._rest = ShareBar("Unexplained")
 
         self._views = QButtonGroup(self)
@@ -188,6 +192,7 @@ class WhyPanel(Panel):
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(6)
         inner.addWidget(self._headline)
+        inner.addWidget(self._about)
         inner.addLayout(views)
         inner.addLayout(middle, 1)
         inner.addLayout(foot)
@@ -237,8 +242,13 @@ class WhyPanel(Panel):
         assert why.explanation is not None
         found = why.explanation.attribution
         self._headline.setText(headline(state))
+        self._about.setText(about_words(state))
+        self._about.setVisible(why.about is not None)
         self._rest.set_share(1 - found.explained, unexplained_words(found))
         self._table.set_rows(cause_rows(state))
+        if why.about is not None and self._about_shown != (why.about, found):
+            self._about_shown = (why.about, found)
+            self._table.choose(why.about)
         self._layers.set_rows(layer_rows(state))
         self._tokens.set_rows(token_rows(state))
         verification = why.verification

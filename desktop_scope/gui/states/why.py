@@ -22,6 +22,8 @@ from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.evidence.types import Label
 from desktop_scope.experiments.graph_layout import Drawing
 
+_ABOUT = 3  # tokens at which the feature that was asked from is on the path
+
 
 @dataclass(frozen=True)
 class WhyState:
@@ -33,6 +35,7 @@ class WhyState:
         answer: Empty for what the model would say.
         instead: Empty for the likeliest other thing.
         doubted: What is to be really switched off.
+        about: The feature from whose card it was asked; it is told of, and shown on the path.
         share: Of all features' effects, that the path is to show; None while it is not looked at.
         grouped: Features of like labels are one node of the path.
         labels: Of the features that are named.
@@ -44,6 +47,7 @@ class WhyState:
     instead: Words = ()
     method: Method = Method.GRADIENT
     doubted: tuple[Cause, ...] = ()
+    about: FeatureId | None = None
     share: float | None = None
     grouped: bool = True
     runners: Runners | None = None
@@ -66,13 +70,15 @@ class WhyState:
         return self.explanation.causes if self.explanation is not None else ()
 
     def on_path(self, pinned: frozenset[FeatureId]) -> tuple[Cause, ...]:
-        """The features of the path: the first that have the share together, and pinned ones."""
+        """The features of the path: the first that have the share together, and chosen ones."""
         found = self.explanation
         if found is None or self.share is None:
             return ()
-        n = int(np.searchsorted(found.shares, self.share)) + 1
-        more = (cause for cause in found.causes[n:] if cause.feature in pinned)
-        return (*found.causes[:n], *more)
+        first = found.causes[: int(np.searchsorted(found.shares, self.share)) + 1]
+        more = [cause for cause in found.causes[len(first) :] if cause.feature in pinned]
+        if self.about is not None:
+            more += found.attribution.of(self.about)[:_ABOUT]
+        return tuple(dict.fromkeys((*first, *more)))
 
     @property
     def is_current(self) -> bool:

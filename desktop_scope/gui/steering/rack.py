@@ -95,6 +95,7 @@ class Rack(QWidget):
             if self._column.indexOf(dial) != place:
                 self._column.insertWidget(place, dial)
             push = one.max_active / one.median_norm
+            dial.set_label(self._name_of(one), one.feature is not None and one.label.doubtful)
             dial.set_unit(one.unit, size_of(one.unit, one), push)
             if dial.mode() is not one.mode:
                 dial.set_mode(one.mode)
@@ -129,12 +130,14 @@ class Rack(QWidget):
         content = self._scroll.widget()
         self.setMaximumHeight(content.sizeHint().height() + 4 if self._dials else _NO_LIMIT)
 
-    def _new_dial(self, one: DialState) -> Dial:
-        key = one.key
+    def _name_of(self, one: DialState) -> str:
         name = self._store.state.name_of(one.feature) if one.feature is not None else ""
         label = with_number(one.label, name) if name else one.label.text
-        unit = "" if one.known else "  (× the strongest in your text)"
-        dial = Dial(label + unit, tuple(Mode) if one.feature is not None else _OF_A_VECTOR)
+        return label + ("" if one.known else "  (× the strongest in your text)")
+
+    def _new_dial(self, one: DialState) -> Dial:
+        key = one.key
+        dial = Dial(self._name_of(one), tuple(Mode) if one.feature is not None else _OF_A_VECTOR)
         self._dials[key] = dial
 
         def turned(value: float) -> None:

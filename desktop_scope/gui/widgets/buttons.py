@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QAbstractButton, QToolButton
 
 
 def tool_button(text: str, help_: str, checkable: bool = False, name: str = "") -> QToolButton:
@@ -23,3 +23,11 @@ def tool_button(text: str, help_: str, checkable: bool = False, name: str = "") 
     # Qt's own default leaves tool buttons out of the Tab chain.
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return button
+
+
+def dimmed_button(button: QAbstractButton, dim: bool) -> None:
+    """Make a button's text secondary, or not any more; see ``painting.dimmed`` for labels."""
+    if bool(button.property("doubtful")) != dim:
+        button.setProperty("doubtful", dim)
+        button.style().unpolish(button)
+        button.style().polish(button)

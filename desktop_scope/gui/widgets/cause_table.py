@@ -45,6 +45,7 @@ class CauseRow:
 
     Attributes:
         measured: None where it was not switched off.
+        doubtful: The label is to be read in grey.
     """
 
     feature: FeatureId
@@ -55,6 +56,7 @@ class CauseRow:
     help: str
     effect: float
     measured: float | None = None
+    doubtful: bool = False
 
 
 class _Rows(RowsModel):
@@ -69,7 +71,8 @@ class _Rows(RowsModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.help
         if role == Qt.ItemDataRole.ForegroundRole:
-            return theme.tokens().muted if column in (LAYER, TOKEN) else None
+            dim = column in (LAYER, TOKEN) or (column == LABEL and row.doubtful)
+            return theme.tokens().muted if dim else None
         return None
 
     def text(self, row: CauseRow, column: int) -> str:
@@ -155,6 +158,18 @@ class CauseTable(Stale, QTableView):
         for n, row in enumerate(rows):
             if (row.feature, row.token) in chosen:
                 self.selectionModel().select(self._rows.index(n, LABEL), flags.Select | flags.Rows)
+        self._by_program = False
+
+    def choose(self, feature: FeatureId) -> None:
+        """Select a feature's rows and bring the first into view; none, where it has none."""
+        flags = self.selectionModel().SelectionFlag
+        self._by_program = True
+        self.selectionModel().clear()
+        places = [n for n, row in enumerate(self._rows.rows) if row.feature == feature]
+        for n in places:
+            self.selectionModel().select(self._rows.index(n, LABEL), flags.Select | flags.Rows)
+        if places:
+            self.scrollTo(self._rows.index(places[0], LABEL))
         self._by_program = False
 
     def chosen(self) -> list[CauseRow]:

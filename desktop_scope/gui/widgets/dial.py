@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from desktop_scope.engine.types import Mode
 from desktop_scope.gui import theme
 from desktop_scope.gui.states.dials import FACTORS, TURNS, Unit
-from desktop_scope.gui.widgets.buttons import tool_button
+from desktop_scope.gui.widgets.buttons import dimmed_button, tool_button
 from desktop_scope.gui.widgets.painting import muted, number
 from desktop_scope.gui.widgets.turn_slider import STEPS, TurnSlider
 
@@ -192,8 +192,11 @@ class Dial(QWidget):
 
     # -- content --------------------------------------------------------------------------------
 
-    def set_label(self, label: str) -> None:
-        """Name the feature: “dogs and pets · L17/3988”."""
+    def set_label(self, label: str, doubtful: bool = False) -> None:
+        """Name the feature: “dogs and pets · L17/3988”; in grey, where that is doubtful."""
+        dimmed_button(self._label, doubtful)
+        if label == self._label_text and self._label.text():
+            return
         self._label_text = label
         for widget, name in (
             (self._on, self.tr("{0}: in action")),

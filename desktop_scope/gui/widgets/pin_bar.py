@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from desktop_scope.gui import theme
-from desktop_scope.gui.widgets.buttons import tool_button
+from desktop_scope.gui.widgets.buttons import dimmed_button, tool_button
 
 _SWATCH = QSize(10, 10)
 _WIDEST = 200
@@ -32,14 +32,16 @@ class PinBar(QWidget):
         self._row.addStretch(1)
         self.setAccessibleName("Pinned features")
 
-    def set_pins(self, pins: Sequence[tuple[str, QColor]]) -> None:
-        """Show (name, colour) of every slot."""
+    def set_pins(self, pins: Sequence[tuple[str, QColor, bool]]) -> None:
+        """Show (name, colour, whether the name is doubtful) of every slot."""
         while self._row.count() > 1:
             old = self._row.takeAt(0).widget()
             if old is not None:
                 old.deleteLater()
-        for slot, (name, color) in enumerate(pins):
-            self._row.insertWidget(slot, self._button(slot, name, color))
+        for slot, (name, color, doubtful) in enumerate(pins):
+            button = self._button(slot, name, color)
+            dimmed_button(button, doubtful)
+            self._row.insertWidget(slot, button)
 
     def _button(self, slot: int, name: str, color: QColor) -> QToolButton:
         measure = QFontMetrics(theme.ui_font())
