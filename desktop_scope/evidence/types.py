@@ -15,6 +15,8 @@ from desktop_scope.evidence.gathering import GatherPlan
 
 #: Labels below it predict so little that they are shown in grey, as unscored ones are.
 PASSING_SCORE = 0.6
+#: Models that do worse where the truth is known are told of, but their verdicts do not count.
+ABLE_JUDGE = 0.75
 
 
 class Source(StrEnum):
@@ -85,6 +87,8 @@ class Verdict:
         hard_alarms: … and on so many of them the label said it would fire.
         silent: On so many places elsewhere it is silent …
         alarms: … and on so many of them the label said it would fire.
+        control: A model's own balanced accuracy where the truth is known; None where it was not
+            tried.
     """
 
     judge: str
@@ -94,6 +98,20 @@ class Verdict:
     hard_alarms: int
     silent: int
     alarms: int
+    control: float | None = None
+
+    @property
+    def able(self) -> bool:
+        """Whether the judge is worth listening to."""
+        return self.judge == "words" or (self.control is not None and self.control >= ABLE_JUDGE)
+
+    @property
+    def told(self) -> str:
+        """The score, and what the judge is worth, in a few words."""
+        if self.control is None:
+            return f"{self.score:.2f} (the judge itself was not tried)"
+        worth = "" if self.able else ", too weak to count"
+        return f"{self.score:.2f} (the judge itself {self.control:.2f}{worth})"
 
     @property
     def score(self) -> float:

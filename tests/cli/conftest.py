@@ -15,7 +15,8 @@ from desktop_scope.workbench import Workbench
 @pytest.fixture
 def shared_workbench(monkeypatch: pytest.MonkeyPatch, workbench: Workbench) -> None:
     """Verbs find the model loaded already."""
-    for verb in (cli.trace, cli.feature, cli.search, cli.steer, cli.why, cli.flow, cli.audit):
+    verbs = (cli.trace, cli.feature, cli.levers, cli.search, cli.steer, cli.why, cli.flow, cli.audit)
+    for verb in verbs:
         monkeypatch.setattr(verb, "open_workbench", lambda options, evidence=True: workbench)
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
+import torch
 
-from desktop_scope.engine.types import FeatureId
+from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
-from desktop_scope.evidence.asking.judging import judge_by_model, read_list
+from desktop_scope.evidence.asking.answering import verdict_value
+from desktop_scope.evidence.asking.judging import judge_by_model, known_truth, read_list
 from desktop_scope.evidence.asking.labelling import ask_for_label, question_about, read_answer
 from desktop_scope.evidence.asking.requests import AskOpenModel, AskServer
-from desktop_scope.evidence.asking.speakers import LocalServer
-from desktop_scope.evidence.court.docket import Docket
+from desktop_scope.evidence.asking.speakers import LocalServer, OpenModel
+from desktop_scope.evidence.court.docket import STRETCH, Docket
 from desktop_scope.evidence.court.words import CourtWords
 from desktop_scope.evidence.marks.requests import MarkFeatures
-from desktop_scope.evidence.marks.types import Change, Kind
-from desktop_scope.evidence.types import Source
+from desktop_scope.evidence.marks.types import Change, Kind, Mark
+from desktop_scope.evidence.types import ABLE_JUDGE, Source, Verdict
 
 DOG = FeatureId(17, 3988)
 
@@ -186,8 +191,6 @@ def test_answers_are_read(answer, label):
 
 
 def test_without_examples_nobody_is_asked(workbench):
-    from dataclasses import replace
-
     card = replace(workbench.catalogue.card(DOG), examples=())
     with pytest.raises(ScopeError, match="no examples"):
         ask_for_label(None, card)
@@ -212,30 +215,117 @@ def test_lists_are_read(answer, said):
 
 
 class _Judge:
-    """Says yes where a word stands, in fuzzing where it is marked."""
+    """Says yes where a word stands, in fuzzing where it is marked; of a known word where it is."""
 
     name = "a careful judge"
 
-    def __init__(self, word: str) -> None:
-        self._word = word
+    def __init__(self, word: str, honest: bool = True) -> None:
+        self._word, self._honest = word, honest
 
     def say(self, question: str, most_tokens: int) -> str:
         texts = [line for line in question.splitlines() if line.startswith("Text ")]
-        return str([int(self._word in text) for text in texts])
+        return str([int(self._is_there(question, text)) for text in texts])
+
+    def odds(self, question: str) -> float | None:
+        return None
+
+    def _is_there(self, question: str, text: str) -> bool:
+        asked = re.search("the word “(.*)”", question)
+        if asked is None:
+            return self._word in text
+        word = f"<< {asked[1]}>>" if self._word.startswith("<<") else asked[1]
+        return self._honest and word in text
 
 
-@pytest.mark.parametrize(("method", "good"), [("detection", "dog"), ("fuzzing", "<< dog>>")])
-def test_a_careful_judge_tells_a_good_label_from_a_wrong_one(method, good):
-    vocabulary = ("<|endoftext|>", " the", " dog", " cat", " old")
-    rows = np.full((40, 32), 1, np.int32)
-    rows[:20, 7], rows[20:, 9] = 2, 3
-    words = CourtWords(rows, vocabulary)
+class _Leaning(_Judge):
+    """Has odds: it leans to yes whatever it is asked, a little more where it is right."""
+
+    name = "a leaning judge"
+
+    def odds(self, question: str) -> float:
+        text = question.splitlines()[1]
+        return 5.0 + self._is_there(question, text)
+
+
+_VOCABULARY = ("<|endoftext|>", " the", " dog", " cat", " old", *(f" w{n}" for n in range(9)))
+
+
+def _planted() -> tuple[CourtWords, Docket]:
+    """A feature of dogs; and rare words among other texts, by which a judge can be tried."""
+    vocabulary = [*_VOCABULARY, *(f" {word}" for word in _RARE)]
+    rows = np.full((4000, 32), 1, np.int32)
+    rows[:20, 7], rows[20:40, 9] = 2, 3
+    for n in range(len(_RARE)):
+        rows[50 + 20 * n : 70 + 20 * n, 11] = len(_VOCABULARY) + n
     fires = (np.arange(20) * 32 + 7).astype(np.int32)[None]
     silent = (np.arange(20, 40) * 32 + 9).astype(np.int32)[None]
-    docket = Docket(fires, silent)
+    return CourtWords(rows, tuple(vocabulary)), Docket(fires, silent)
 
-    def score(word: str) -> float:
-        return judge_by_model(_Judge(word), method, "dogs", words, docket, 0, vocabulary).score
 
-    assert score(good) == 1.0
-    assert score(good.replace("dog", "old")) == 0.5
+_RARE = ("river", "castle", "violin")
+
+
+@pytest.mark.parametrize("judge", [_Judge, _Leaning])
+@pytest.mark.parametrize(("method", "good"), [("detection", "dog"), ("fuzzing", "<< dog>>")])
+def test_a_careful_judge_tells_a_good_label_from_a_wrong_one(judge, method, good):
+    words, docket = _planted()
+    texts = (*_VOCABULARY, *(f" {word}" for word in _RARE))
+
+    def verdict(word: str, honest: bool = True):
+        return judge_by_model(judge(word, honest), method, "dogs", words, docket, 0, texts)
+
+    assert verdict(good).score == 1.0
+    assert verdict(good.replace("dog", "old")).score == pytest.approx(0.5, abs=0.25)
+    assert verdict(good).control == 1.0
+    assert verdict(good).able
+    weak = verdict(good, honest=False)
+    assert weak.control == pytest.approx(0.5, abs=0.31)
+    assert weak.able == (weak.control >= ABLE_JUDGE)
+
+
+def test_the_words_by_which_a_judge_is_tried_stand_where_they_are_said_to():
+    words, _ = _planted()
+    word, there, elsewhere = known_truth(words, np.random.default_rng(0))
+    assert word in _RARE
+    assert len(there) == len(elsewhere) == 10
+    unit = words.names.index(word)
+    stretches = np.flatnonzero(words.unit == unit) // STRETCH
+    assert (words.unit[there] == unit).all()
+    assert not np.isin(elsewhere // STRETCH, stretches).any()
+    short = CourtWords(np.full((3, 32), 1, np.int32), _VOCABULARY)
+    assert known_truth(short, np.random.default_rng(0)) is None
+
+
+def test_the_open_model_has_odds_of_yes_against_no(workbench):
+    """Equal to those of every way to write the words, read off a plain pass."""
+    engine = workbench.engine
+    speaker, question = OpenModel(engine, silent_job()), "Is water wet? Answer yes or no."
+    ids = engine.model.encode(Prompt(question, chat=True)).ids
+    with torch.inference_mode():
+        logits = engine.model.own_logits(torch.tensor(ids)[None])[0, -1].double()
+    p = logits.softmax(-1)
+
+    def share(*words: str) -> float:
+        return sum(float(p[engine.model.continuation(word)[0]]) for word in words)
+
+    yes, no = share("Yes", " Yes", "yes", " yes"), share("No", " No", "no", " no")
+    assert speaker.odds(question) == pytest.approx(math.log(yes / no), abs=1e-3)
+
+
+def test_a_weak_judge_is_told_of_but_does_not_count(workbench, tidy):
+    catalogue = workbench.catalogue
+    known = catalogue.evidence[DOG.sae]
+    before = known.verdict(DOG.index)
+    text, verdict = catalogue.label(DOG).text, Verdict("detection by x", 10, 10, 5, 0, 5, 0)
+    for control, counts in ((0.55, False), (None, False), (0.9, True)):
+        told = replace(verdict, control=control)
+        mark = Mark(
+            known.key, DOG.index, Kind.VERDICT, f"{told.judge}\n{text}", verdict_value(told)
+        )
+        catalogue.marks.change("a verdict", [mark])
+        catalogue.marked()
+        assert known.verdict(DOG.index) == (told if counts else before)
+        assert known.marks(DOG.index).by_models == (told,)
+        assert ("too weak" in told.told) == (control == 0.55)
+    undone = Mark(known.key, DOG.index, Kind.VERDICT, f"{verdict.judge}\n{text}", None)
+    catalogue.marks.change("a verdict", [undone])  # verdicts are not undone

@@ -60,8 +60,8 @@ def _judged(
                 "Its label cannot be judged.",
             )
         marks.append((Kind.VERDICT, f"{verdict.judge}\n{label}", verdict_value(verdict)))
-        said.append(f"{verdict.judge} {verdict.score:.2f}")
-    return Asked(request.feature, tuple(marks), f"“{label}”: {', '.join(said)}")
+        said.append(f"{verdict.judge} {verdict.told}")
+    return Asked(request.feature, tuple(marks), f"“{label}”: {'; '.join(said)}")
 
 
 def verdict_value(verdict: Verdict) -> str:

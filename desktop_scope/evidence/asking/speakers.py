@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import torch
+
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.requests import Generate
 from desktop_scope.engine.types import Prompt, Sampling
@@ -39,6 +41,13 @@ class Speaker(Protocol):
             Cancelled: The job was.
         """
 
+    def odds(self, question: str) -> float | None:
+        """Log-odds of yes against no as its next word; None of one that can only talk.
+
+        Raises:
+            Cancelled: The job was.
+        """
+
 
 @dataclass(frozen=True)
 class OpenModel:
@@ -57,6 +66,20 @@ class OpenModel:
         sampling = Sampling(max_new_tokens=most_tokens, temperature=0.0)
         request = Generate(Prompt(question, chat=True), ((),), sampling)
         return self.engine.generate(request, self.job)[0].text
+
+    def odds(self, question: str) -> float:
+        """Log-odds of yes against no, however they are written."""
+        self.job.check()
+        model = self.engine.model
+        ids = model.encode(Prompt(question, chat=model.info.has_chat)).ids
+        with torch.inference_mode():
+            hidden = model.hidden(torch.tensor([ids], device=model.device), {}, use_cache=False)
+            logits = model.logits(hidden[0, -1:])[0].float()
+        yes, no = (
+            logits[[model.continuation(word)[0] for word in words]].logsumexp(0)
+            for words in ((" Yes", "Yes", " yes", "yes"), (" No", "No", " no", "no"))
+        )
+        return float(yes - no)
 
 
 class LocalServer:
@@ -107,6 +130,9 @@ class LocalServer:
             return str(answer["choices"][0]["message"]["content"])
         except (KeyError, IndexError, TypeError):
             raise self._trouble("gave no answer") from None
+
+    def odds(self, question: str) -> None:
+        """It is asked in words."""
 
     def _first_model(self) -> str:
         try:

@@ -155,7 +155,7 @@ class MarkedEvidence:
         if self._labelled[index]:
             tried = self.tried.get(index, ("", None))
             verdict = tried[1] if tried[0] == text else None
-        verdict = next(iter(self._by_models(index, text)), verdict)
+        verdict = next((v for v in self._by_models(index, text) if v.able), verdict)
         trials = [read_trial(*row) for row in marks.of(key, index, Kind.TRIAL)]
         return verdict and verdict.with_trials(trials)
 

@@ -22,7 +22,12 @@ from desktop_scope.gui import marks_actions
 from desktop_scope.gui.card import text as card_text
 from desktop_scope.gui.card.asking import AskMenu
 from desktop_scope.gui.card.trials import Trials
-from desktop_scope.gui.card.verdict_text import about_models, about_score, about_verdict
+from desktop_scope.gui.card.verdict_text import (
+    about_judges,
+    about_models,
+    about_score,
+    about_verdict,
+)
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted
@@ -108,7 +113,8 @@ class LabelBox(QWidget):
         verdict = card.marks.verdict
         models = about_models(card.marks.by_models)
         self._score.setText("\n".join(filter(None, (about_score(card.label, verdict), models))))
-        self._score.setToolTip(about_verdict(verdict, card.marks.held_out))
+        told = about_verdict(verdict, card.marks.held_out), about_judges(card.marks.by_models)
+        self._score.setToolTip("\n\n".join(filter(None, told)))
         self._score.setVisible(card.label.source is not Source.NONE)
         going = state.marks.judging or state.marks.waiting
         named = card.label.source is not Source.NONE

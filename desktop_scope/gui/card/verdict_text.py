@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from desktop_scope.evidence.types import Label, Source, Verdict
+from desktop_scope.evidence.types import ABLE_JUDGE, Label, Source, Verdict
 
 _UNSCORED = "Not scored: whether it tells where the feature fires was not tried, or cannot be."
 
@@ -27,8 +27,19 @@ def about_score(label: Label, verdict: Verdict | None) -> str:
 
 
 def about_models(verdicts: Sequence[Verdict]) -> str:
-    """What language models made of a label."""
-    return ", ".join(f"{verdict.judge} {verdict.score:.2f}" for verdict in verdicts)
+    """What language models made of a label, and what that is worth."""
+    return "\n".join(f"{verdict.judge}: {verdict.told}" for verdict in verdicts)
+
+
+def about_judges(verdicts: Sequence[Verdict]) -> str:
+    """What the judges' own figures mean, for those who hover; nothing without any."""
+    if not verdicts:
+        return ""
+    return (
+        "The judge itself: how well the model tells texts in which a given word stands (detection),"
+        "\nor is marked (fuzzing), from others. Chance is 0.5; its verdict counts from "
+        f"{ABLE_JUDGE} on."
+    )
 
 
 def about_verdict(verdict: Verdict | None, held_out: str) -> str:
