@@ -15,8 +15,8 @@ from desktop_scope.workbench import Workbench
 @pytest.fixture
 def shared_workbench(monkeypatch: pytest.MonkeyPatch, workbench: Workbench) -> None:
     """Verbs find the model loaded already."""
-    verbs = (cli.trace, cli.feature, cli.levers, cli.search, cli.steer, cli.why, cli.flow, cli.audit)
-    for verb in verbs:
+    shared = (cli.trace, cli.feature, cli.levers, cli.search, cli.steer, cli.why, cli.flow)
+    for verb in (*shared, cli.audit):
         monkeypatch.setattr(verb, "open_workbench", lambda options, evidence=True: workbench)
 
 
