@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.devices import import_torch
 from desktop_scope.engine.flow_types import CheckFlow, FollowFlow
+from desktop_scope.engine.lenses import FitLens, ReadLensGrid
 from desktop_scope.engine.questions import ExplainAnswer, FollowPath, ListRunners, VerifyCauses
 from desktop_scope.engine.requests import (
     CheckSae,
@@ -39,6 +40,7 @@ from desktop_scope.engine.types import (
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer
+from desktop_scope.evidence.cells import Errors, ReadCells, ReadErrors, read_cells
 from desktop_scope.evidence.gathering import Gather, LeaveGathering, WeighText
 from desktop_scope.evidence.mapping.types import DrawMap, NameHovered, NameNearby, OpenMap
 from desktop_scope.evidence.marks.requests import (
@@ -50,6 +52,7 @@ from desktop_scope.evidence.marks.requests import (
 from desktop_scope.evidence.marks.types import Judged, Marked
 from desktop_scope.evidence.requests import (
     FollowFeature,
+    FollowOther,
     LearnMeanings,
     NameCompared,
     NameFeatures,
@@ -60,6 +63,7 @@ from desktop_scope.evidence.requests import (
     ReadExample,
     ReadInsight,
     ReadLens,
+    ReadOther,
     Wander,
 )
 from desktop_scope.evidence.types import Opened
@@ -123,6 +127,7 @@ if TYPE_CHECKING:
     from desktop_scope.engine.model import LanguageModel
     from desktop_scope.evidence.building.gatherer import Gatherer
     from desktop_scope.evidence.catalogue import Catalogue
+    from desktop_scope.evidence.lens_fitting import LensFitter
     from desktop_scope.experiments.auditing import Auditor
     from desktop_scope.experiments.near import NearTexts
     from desktop_scope.experiments.studies import Studies
@@ -141,6 +146,7 @@ class Workbench:
         self._catalogue: Catalogue | None = None
         self._studies: tuple[object, Studies] | None = None
         self._near_of: tuple[object, NearTexts] | None = None
+        self._fitter: tuple[Engine, LensFitter] | None = None
         self._question: object = None
         self._answers: dict[tuple[Prompt, tuple[Intervention, ...]], Generation] = {}
         self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
@@ -213,7 +219,19 @@ class Workbench:
             LeaveGathering: lambda request, job: self._gatherer.leave(self.engine, request, job),
             AskOpenModel: self._ask,
             AskServer: self._ask,
-            ReadLens: lambda request, job: self.engine.logit_lens(request.trace, request.token),
+            ReadLens: lambda request, job: self.engine.logit_lens(
+                request.trace, request.token, request.lens
+            ),
+            ReadLensGrid: lambda request, job: self.engine.lens_grid(request, job),
+            FitLens: lambda request, job: self._lens_fitter.step(job),
+            ReadCells: lambda request, job: read_cells(self.catalogue, request),
+            ReadOther: lambda request, job: self.engine.example(request, job),
+            FollowOther: lambda request, job: self.catalogue.follow(request),
+            ReadErrors: lambda request, job: Errors(
+                request.trace,
+                request.shown,
+                self.engine.unexplained(request.trace, request.shown, job),
+            ),
             ReadRecipes: lambda request, job: read_recipes(
                 request, self.catalogue, self.engine.loaded
             ),
@@ -261,6 +279,15 @@ class Workbench:
 
         return Auditor(self.engine, self.catalogue)
 
+    @property
+    def _lens_fitter(self) -> LensFitter:
+        """Fits the tuned lens of what is open."""
+        from desktop_scope.evidence.lens_fitting import LensFitter
+
+        if self._fitter is None or self._fitter[0] is not self.engine:
+            self._fitter = self.engine, LensFitter(self.engine)
+        return self._fitter[1]
+
     def _shift(self, request: Request, job: Job) -> Any:
         from desktop_scope.experiments.shifting import carry_out
 
@@ -277,6 +304,9 @@ class Workbench:
         from desktop_scope.library.opening import open_engine, same_model
 
         self._let_go()
+        self._engine = self._studies = self._fitter = None  # which hold on to the model
+        if "_gatherer" in vars(self):
+            self._gatherer.close()  # it holds the model that may have to go
         if self._held is not None and not same_model(self._held[0], request):
             self._held = None  # two models may not fit side by side
         gc.collect()  # or else what was open stays in memory until some time later

@@ -25,6 +25,8 @@ from desktop_scope.engine.flow_types import CheckFlow, Flow, FlowCheck, FollowFl
 from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.lens import Lens
+from desktop_scope.engine.lens_reading import Readable, read_column, read_grid
+from desktop_scope.engine.lenses import LensGrid, LensKind, ReadLensGrid
 from desktop_scope.engine.levers import LeverMeter, LeverScores
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.questions import (
@@ -52,6 +54,7 @@ from desktop_scope.engine.sae import Sae, sae_of
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import (
     FeatureId,
+    Floats,
     Generation,
     Health,
     LensRow,
@@ -62,6 +65,7 @@ from desktop_scope.engine.types import (
     Trace,
     Vector,
 )
+from desktop_scope.engine.unexplained import unexplained, within
 from desktop_scope.engine.vectors import make_vector
 from desktop_scope.engine.verifying import list_runners, verify_causes
 from desktop_scope.engine.watching import Watching
@@ -83,6 +87,7 @@ class Engine:
         saes: In the order in which a forward pass reaches what they read.
         infos: What is to be said of each SAE.
         watching: Which features are read off answers while they are said.
+        tuned: The tuned lens, once one was fitted or found.
         meter: Measures what interventions cost.
     """
 
@@ -97,6 +102,7 @@ class Engine:
         self._steps = FixedSteps(model, self.saes)
         self._recordings = Recordings(model, self.saes)
         self._reader = TextReader(model, self.saes)
+        self.tuned: Readable | None = None  # the tuned lens, once there is one
         self._last: tuple[Trace, tracing.Activations] | None = None
 
     @property
@@ -215,16 +221,50 @@ class Engine:
             return rows.sum(0)
         return rows[-1] if sites <= {Site.RESID_PRE, Site.RESID_MID, Site.RESID_POST} else None
 
-    def logit_lens(self, trace: Trace, token: int) -> tuple[LensRow, ...]:
+    def logit_lens(
+        self, trace: Trace, token: int, kind: LensKind = LensKind.LOGIT
+    ) -> tuple[LensRow, ...]:
         """What every layer would say next at one token.
 
         Raises:
             Cancelled: The trace is no longer the newest one.
         """
+        return read_column(self.model, self._lens(kind), self._kept(trace).residual[:, token])
+
+    def lens_grid(self, request: ReadLensGrid, job: Job) -> LensGrid:
+        """What some layers would say next, at every token.
+
+        Raises:
+            Cancelled: The trace is no longer the newest one.
+        """
+        residual = self._kept(request.trace).residual
+        return read_grid(self.model, self._lens(request.lens), residual, request, job)
+
+    def unexplained(self, trace: Trace, shown: Sequence[int], job: Job) -> Floats:
+        """How much of every token the features of every SAE leave unexplained, [S, T].
+
+        Args:
+            shown: Of each SAE only the first so many features; empty for all.
+
+        Raises:
+            Cancelled: The trace is no longer the newest one.
+        """
+        kept, acts = self._kept(trace), trace.acts
+        if shown:
+            acts = tuple(within(one, n) for one, n in zip(acts, shown, strict=True))
+        return unexplained(self.saes, acts, trace.masked, kept, job)
+
+    def _kept(self, trace: Trace) -> tracing.Activations:
         last = self._last  # read once: the engine's thread may replace it meanwhile
         if last is None or last[0] is not trace:
             raise Cancelled
-        return self.lens.read(last[1].residual[:, token])
+        return last[1]
+
+    def _lens(self, kind: LensKind) -> Readable:
+        lens = self.lens if kind is LensKind.LOGIT else self.tuned
+        if lens is None:
+            raise Cancelled
+        return lens
 
 
 def _place(sae: Sae) -> tuple[HookPoint, HookPoint, int, str]:

@@ -11,7 +11,6 @@ from functools import cached_property
 import torch
 
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.types import LensRow
 
 
 class Lens:
@@ -22,15 +21,9 @@ class Lens:
         self._gain = model.parts.gain()
         self._W_U = model.W_U
 
-    def read(self, residual: torch.Tensor, k: int = 5) -> tuple[LensRow, ...]:
-        """Logit lens: [L, d_model] → the k likeliest tokens of each layer."""
-        with torch.inference_mode():
-            hidden = self._model.parts.norm(residual)
-            probs, ids = self._model.logits(hidden).softmax(-1).topk(k)
-        return tuple(
-            LensRow(layer, tuple(self._model.texts[i] for i in row), tuple(p))
-            for layer, (row, p) in enumerate(zip(ids.tolist(), probs.tolist(), strict=True))
-        )
+    def hidden(self, residual: torch.Tensor, layer: int) -> torch.Tensor:
+        """Logit lens: what is unembedded of [n, d_model], as if any layer were the last one."""
+        return self._model.parts.norm(residual)  # type: ignore[no-any-return]
 
     def logit_effect(self, direction: torch.Tensor) -> torch.Tensor:
         """What adding a direction [d_model] does to every logit, up to the norm's scale.

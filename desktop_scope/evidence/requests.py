@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from desktop_scope.engine.lenses import LensKind
 from desktop_scope.engine.requests import Request, TracePrompt, Workspace
 from desktop_scope.engine.types import FeatureId, Trace
 from desktop_scope.evidence.types import Found, Measure
@@ -174,6 +175,22 @@ class FollowFeature(Request):
 
 
 @dataclass(frozen=True)
+class ReadOther(TracePrompt):
+    """Run the text that the prompt is compared with."""
+
+    kind = "other"
+    replaces = frozenset({"other"})
+
+
+@dataclass(frozen=True)
+class FollowOther(FollowFeature):
+    """The same in the text that the prompt is compared with."""
+
+    kind = "follow other"
+    replaces = frozenset({"follow other"})
+
+
+@dataclass(frozen=True)
 class ReadLens(Request):
     """What every layer would say next, at one token."""
 
@@ -182,6 +199,7 @@ class ReadLens(Request):
 
     trace: Trace
     token: int
+    lens: LensKind = LensKind.LOGIT
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def stop(state: AppState) -> AppState:
         audit=state.audit.halted(),
         gathering=replace(state.gathering, running=None, resting=True, cost=None),
         map=replace(state.map, drawing=False),
+        grid=state.grid.halted(),
         lab=replace(state.lab, sweeping=None, controlling=None, testing=None, making=None),
     )
 
@@ -62,7 +63,8 @@ def select(state: AppState, **changes: Any) -> AppState:
     if selection == state.selection:
         return state
     back = (*state.back, state.selection)[-_MOST_HISTORY:]
-    return replace(state, selection=selection, back=back, forward=())
+    grid = state.grid.adrift()
+    return replace(state, selection=selection, back=back, forward=(), grid=grid)
 
 
 def go_back(state: AppState) -> AppState:

@@ -35,6 +35,7 @@ from desktop_scope.gui.states.discovery import DiscoveryState
 from desktop_scope.gui.states.exporting import ExportState
 from desktop_scope.gui.states.feature_flow import FlowState
 from desktop_scope.gui.states.gathering import GatheringState
+from desktop_scope.gui.states.grid import GridState
 from desktop_scope.gui.states.laboratory import LabState
 from desktop_scope.gui.states.map import MapState
 from desktop_scope.gui.states.marks import MarksState
@@ -169,6 +170,7 @@ class AppState:
     map: MapState = field(default_factory=MapState)
     zoom: ZoomState = field(default_factory=ZoomState)
     export: ExportState = field(default_factory=ExportState)
+    grid: GridState = field(default_factory=GridState)
     # What came back.
     shelf: Shelf = field(default_factory=Shelf)
     library: Library = field(default_factory=Library)

@@ -59,6 +59,9 @@ _WORDS = {
     "concept": "Looking for a concept",
     "audit-digest": "Ranking the features",
     "answer-score": "Comparing whole answers",
+    "lens grid": "Reading the layers as words",
+    "fit lens": "Fitting the lens",
+    "other": "Reading the other prompt",
     "map": "Opening the map",
     "draw": "Drawing the map",
 }

@@ -304,12 +304,11 @@ def order_rgb(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     Returns:
         [..., 3].
     """
-    stops = _ORDER_DARK if _theme.tokens.dark else _ORDER_LIGHT
-    at = np.clip(np.nan_to_num(values), 0, 1) * (len(stops) - 1)
-    places = np.arange(len(stops))
-    mixed = np.stack([np.interp(at, places, stops[:, part]) for part in range(3)], axis=-1)
+    steps = _order_steps(_theme.tokens.dark)
+    at = np.clip(np.nan_to_num(values), 0, 1) * (len(steps) - 1)
+    mixed = steps[at.round().astype(np.intp)]
     mixed[np.isnan(values)] = rgb(_theme.tokens.hatch)
-    return mixed.round().astype(np.uint8)
+    return mixed
 
 
 _ORDER_LIGHT = np.array(
@@ -318,6 +317,15 @@ _ORDER_LIGHT = np.array(
 _ORDER_DARK = np.array(
     [(70, 100, 190), (96, 134, 178), (142, 164, 152), (196, 180, 110), (246, 200, 80)]
 )
+
+
+@cache
+def _order_steps(dark: bool) -> NDArray[np.uint8]:
+    """As many steps as the eye may tell apart, [n, 3]."""
+    stops = _ORDER_DARK if dark else _ORDER_LIGHT
+    at, places = np.linspace(0, len(stops) - 1, 512), np.arange(len(stops))
+    mixed = np.stack([np.interp(at, places, stops[:, part]) for part in range(3)], axis=-1)
+    return mixed.round().astype(np.uint8)
 
 
 def _ramp(strength: NDArray[np.floating], full: NDArray[np.float64]) -> Rgba:

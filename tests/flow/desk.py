@@ -12,6 +12,7 @@ import numpy as np
 
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.flow_types import CheckFlow, Edge, Flow, FlowCheck, FollowFlow, Side
+from desktop_scope.engine.lenses import FitLens, LensFit, LensGrid, ReadLensGrid
 from desktop_scope.engine.questions import (
     Attribution,
     Cause,
@@ -51,6 +52,7 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.engine.worker import Done, Event, silent_job
 from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer
+from desktop_scope.evidence.cells import ReadCells, ReadErrors
 from desktop_scope.evidence.gathering import (
     Gather,
     GatherCost,
@@ -76,6 +78,7 @@ from desktop_scope.evidence.marks.types import Judged, Marked
 from desktop_scope.evidence.meaning.labels import Meanings
 from desktop_scope.evidence.requests import (
     FollowFeature,
+    FollowOther,
     LearnMeanings,
     NameCompared,
     NameFeatures,
@@ -86,6 +89,7 @@ from desktop_scope.evidence.requests import (
     ReadExample,
     ReadInsight,
     ReadLens,
+    ReadOther,
     Wander,
 )
 from desktop_scope.evidence.types import Insight, Label, Named, Opened, Ranking, Source
@@ -116,6 +120,18 @@ from desktop_scope.library.folders import Shelf
 from desktop_scope.library.identifying import Identify
 
 N_TEMPLATE = 2  # tokens before and after the user's own words, in a chat
+
+
+def lens_grid(request: ReadLensGrid) -> LensGrid:
+    """One layer of three at a time, going down."""
+    first = (3 if request.above is None else request.above) - 1
+    n = request.trace.n_tokens
+    top, probs = np.full((1, n, 1), first, np.int32), np.ones((1, n, 1), np.float32)
+    plain = np.full((1, n), first, np.float32)
+    return LensGrid(
+        request.trace, request.lens, request.word, first, {first: f"layer {first}"}, top, probs,
+        plain, top[..., 0].copy(), plain.copy(),
+    )  # fmt: skip
 
 
 def small_trace(request: TracePrompt) -> Trace:
@@ -214,6 +230,7 @@ def _damage(request: Any) -> Damage:
     return Damage(request.interventions, 0.1, 0.1, 123)
 
 
+_FITTED = LensFit(logit_kl=(2.0, 1.0, 0.0), tuned_kl=(1.0, 0.5, 0.0), n_fitted=9, n_held_out=3)
 UNNAMED = Label("no label yet", Source.NONE, "low")
 
 _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
@@ -234,7 +251,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     ReadInsight: lambda r: Insight(r.feature, None, None),
     Wander: lambda r: FeatureId(0, r.turn % 8),
     ScoreLevers: lambda r: min(r.known + 4, 8),
-    FollowFeature: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace),
+    FollowFeature: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace, family=()),
     ReadLens: lambda r: (LensRow(0, (f"{r.token} of {r.trace.prompt.text}",), (1.0,)),),
     ReadRecipes: lambda r: (OFFER,),
     SaveRecipe: lambda r: r.path or Path("own") / r.recipe.name,
@@ -281,6 +298,12 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     DrawPath: lambda r: SimpleNamespace(graph=r.graph),
     RecordTrace: lambda r: "",
     ReadExample: small_trace,
+    ReadOther: small_trace,
+    FollowOther: lambda r: SimpleNamespace(feature=r.feature, trace=r.trace, family=()),
+    ReadCells: lambda r: SimpleNamespace(trace=r.trace),
+    ReadErrors: lambda r: SimpleNamespace(trace=r.trace),
+    ReadLensGrid: lens_grid,
+    FitLens: lambda r: LensFit("Reading text", r.done + 1, 3) if r.done < 2 else _FITTED,
     LearnMeanings: lambda r: Meanings(r.revision, True, min(r.done + 5, 12), 12),
     ContrastTexts: lambda r: Contrast((), (), len(r.a), len(r.b), 0, 0, None),
     RankFeatures: lambda r: Ranking((SimpleNamespace(feature=FeatureId(1, 2)),), 1),

@@ -42,6 +42,7 @@ from desktop_scope.gui.widgets.bar_list import BarList, PromotesList
 from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.example_list import ExampleList
+from desktop_scope.gui.widgets.heat_cells import Scale
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.histogram import Histogram
 from desktop_scope.gui.widgets.line_plot import LinePlot
@@ -135,7 +136,7 @@ def heat_map_short() -> QWidget:
         None,
         None,
         split("The| dog| bar|ks| at| the| presidents| of|."),
-        True,
+        Scale.SIGNED,
     )
     view.set_current(5, 3)
     view.resize(680, 180)

@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolTip
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.heat_cells import Scale
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.histogram import Histogram
 from desktop_scope.gui.widgets.line_plot import LinePlot
@@ -108,7 +109,7 @@ def test_masked_columns_are_hatched(heat):
 
 
 def test_signed_values_use_orange_and_blue(heat):
-    heat.set_data(np.array([[-1.0, 1.0]]), 1, signed=True)
+    heat.set_data(np.array([[-1.0, 1.0]]), 1, scale=Scale.SIGNED)
     low, high = colour(heat, 0, 0), colour(heat, 0, 1)
     assert low.red() > low.blue()
     assert high.blue() > high.red()

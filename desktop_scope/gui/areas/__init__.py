@@ -7,6 +7,7 @@ from desktop_scope.gui.areas import (
     exporting,
     feature_flow,
     gathering,
+    grid,
     laboratory,
     library,
     mapping,
@@ -37,4 +38,5 @@ AREAS: tuple[Area, ...] = (
     gathering.AREA,
     mapping.AREA,
     search.AREA,
+    grid.AREA,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from desktop_scope.engine.lenses import LensKind
 from desktop_scope.engine.requests import (
     ProbeFeature,
     RecordTrace,
@@ -16,6 +17,7 @@ from desktop_scope.engine.types import Trace
 from desktop_scope.evidence.requests import FollowFeature, ReadCard, ReadLens
 from desktop_scope.gui.actions import say
 from desktop_scope.gui.areas.base import Area, result
+from desktop_scope.gui.grid_actions import followed
 from desktop_scope.gui.state import AppState, Message
 
 
@@ -26,7 +28,8 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if state.prompt.text.strip():
         yield _trace_request(state)
     if trace is not None and token is not None and token < trace.n_tokens:
-        yield ReadLens(trace, token)
+        lens = state.grid.lens if state.grid.lens_ready else LensKind.LOGIT
+        yield ReadLens(trace, token, lens)
     if trace is not None and state.model.device == "cuda":
         length = recorded_length(trace.n_tokens)
         if length is not None:
@@ -36,7 +39,8 @@ def _wanted(state: AppState) -> Iterator[Request]:
     if feature is not None:
         yield ReadCard(feature, state.revision)
         if trace is not None:
-            yield FollowFeature(trace, feature, state.revision, state.shown)
+            shown = followed(state) or feature
+            yield FollowFeature(trace, shown, state.revision, state.shown)
         if state.probe_text.strip():
             yield ProbeFeature(feature, state.probe_text)
 

@@ -1,4 +1,4 @@
-"""Where a concept appears, grows and fades: layers × tokens, and pinned features as lines."""
+"""From input to output: layers × tokens, coloured by what one chooses; pinned features as lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QRectF, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -17,70 +17,81 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_scope.engine.types import LensRow, Trace
-from desktop_scope.gui import actions, theme
-from desktop_scope.gui.naming import title, with_number
+from desktop_scope.engine.types import FeatureId, LensRow, Trace
+from desktop_scope.gui import actions, grid_actions, theme
+from desktop_scope.gui.grid.controls import GridControls
+from desktop_scope.gui.grid.picture import OF_FAMILY, Picture, picture
+from desktop_scope.gui.grid.words import heading, in_cell, read_out, strongest
+from desktop_scope.gui.naming import with_number
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState, shown_tokens
+from desktop_scope.gui.states.grid import BY_LENS, Quantity
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.lens_column import LensColumn
-from desktop_scope.gui.widgets.painting import dimmed, muted, number, percent
+from desktop_scope.gui.widgets.painting import dimmed, muted
 from desktop_scope.gui.widgets.pin_bar import PinBar
 
 if TYPE_CHECKING:
     from desktop_scope.gui.widgets.line_plot import LinePlot
 
-_HEADINGS = {
-    "cosine": "Each row is the feature of that layer whose decoder row points most nearly the\n"
-    "same way; the number at its end is their cosine. Faint rows have no good match.\n"
-    "Double-click a cell to open that layer's feature.",
-    "correlation": "Each row is the feature of that layer that fires most alike; the number at its "
-    "end is the\ncorrelation of their activations. Faint rows have no good match.\n"
-    "Double-click a cell to open that layer's feature.",
+_HELP = (
+    "Click a cell to select its token, layer and feature; double-click it for the strongest\n"
+    "feature there."
+)
+_ROWS_HELP = {
+    "cosine": "\nEach row is the feature of that layer whose decoder row points most nearly the\n"
+    "same way; the number at its end is their cosine. Faint rows have no good match.",
+    "correlation": "\nEach row is the feature of that layer that fires most alike; the number at\n"
+    "its end is the correlation of their activations. Faint rows have no good match.",
 }
 _POOR_MATCH, _GOOD_MATCH = 0.2, 0.6  # likeness at which a row is faintest and fully drawn
 _FAINTEST = 0.35
+_CELLS = frozenset(
+    {"grid", "path", "trace", "show_template", "saes", "opened", "zoom", "selection", "model"}
+)
 
 
 class LayersPanel(Panel):
-    """The selected feature and its best match in every other layer, over the tokens."""
+    """All layers over the tokens; the selected feature and its best match in every other layer."""
 
     id = "layers"
     title = "Layers"
     column = "left"
     height = 54
-    draws_on = frozenset(
-        {"path", "trace", "lens", "selection", "pins", "show_template", "jobs", "saes", "opened"}
-    )
+    draws_on = _CELLS | {"lens", "pins", "jobs"}
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._shown = np.zeros(0, np.intp)
         self._state: AppState | None = None
+        self._picture: Picture | None = None
+        self._drawn: object = None  # what the cells were drawn from
         self._heading = muted(QLabel())
         self._heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._lens_heading = muted(QLabel())
-        self._lens_heading.setToolTip(
-            "The logit lens: each layer's stream at the selected token, read through the model's\n"
-            "final norm and unembedding. What it would say next if it stopped there."
-        )
         self._map = HeatMap()
         self._map.current_changed.connect(self._moved)
         self._map.cell_activated.connect(self._opened)
-        self._map.set_tooltip_provider(self._tooltip)
-        self._lens = LensColumn(self._first_row)
+        self._map.set_tooltip_provider(self._read_out)
+        self._map.set_words(self._in_cell)
+        rect = self._map.cell_rect
+        self._lens = LensColumn(lambda: rect(0, 0), lambda: rect(-1, -1))
+        self._lines: LinePlot | None = None  # made with the first pin
+        self._controls = GridControls(store, self._map)
+        self._map.view_changed.connect(self._follow_view)
         self._pins = PinBar()
         self._pins.chosen.connect(self._pin_chosen)
-        self._lines: LinePlot | None = None  # made with the first pin
         self._more = tool_button("Open an autoencoder …", "Show what goes with this model")
         self._more.clicked.connect(self.want_library)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         heads = QHBoxLayout()
         heads.addWidget(self._heading, 1)
         heads.addWidget(self._more)
-        heads.addWidget(self._map.menu.button)
         heads.addWidget(self._lens_heading)
         heads.addWidget(self._lens.menu.button)
         self._grid = grid = QGridLayout()
@@ -93,7 +104,8 @@ class LayersPanel(Panel):
         filled = QWidget()
         column = QVBoxLayout(filled)
         column.setContentsMargins(8, 4, 8, 4)
-        column.setSpacing(4)
+        column.setSpacing(2)
+        column.addWidget(self._controls)
         column.addLayout(heads)
         column.addLayout(grid, 1)
         self._empty = EmptyState(
@@ -110,69 +122,86 @@ class LayersPanel(Panel):
     def render(self, state: AppState, fields: frozenset[str]) -> None:
         """Draw."""
         self._state = state
-        trace, path = state.trace, state.path
-        ready = trace is not None and (path is not None or _is_bare(state))
+        trace = state.trace
+        bare = state.opened is not None and not state.saes
+        ready = trace is not None and (state.path is not None or bare)
         self._stack.setCurrentIndex(1 if ready else 0)
-        if not ready:
+        if not ready or trace is None:
             return
-        self._more.setVisible(path is None)
-        if fields & {"path", "trace", "show_template", "saes", "opened"}:
-            self._draw_map(state)
+        self._more.setVisible(bare)
+        if fields & _CELLS:
+            self._draw_map(state, trace)
         if fields & {"pins", "trace", "show_template"}:
-            self._draw_lines(state, fields)
-        if fields & {"selection", "path", "trace", "show_template", "pins"}:
-            where = self._position(state.selection.token)
-            self._map.set_current(-1 if path is None else path.own, where)
-            if self._lines is not None:
-                self._lines.set_current(where)
-        if fields & {"lens", "selection", "trace", "path"}:
-            self._draw_lens(state)
-        self._map.set_stale(state.busy("follow", "trace"))
+            self._draw_lines(state, trace, fields)
+        if fields & (_CELLS | {"pins"}):
+            self._mark(state)
+        if fields & {"lens", "selection", "trace", "path", "grid"}:
+            self._draw_lens(state, trace)
+        self._map.set_stale(state.busy(*_BUSY.get(state.grid.quantity, ("trace",))))
         if self._lines is not None:
             self._lines.set_stale(state.busy("trace"))
         self._lens.set_stale(state.busy("lens"))
 
-    def _draw_map(self, state: AppState) -> None:
-        trace, path = state.trace, state.path
-        assert trace is not None
-        self._shown = shown_tokens(trace, state.show_template)
-        if path is None:
-            self._draw_bare(trace)
-            return
-        if path.values.shape[1] != trace.n_tokens:
-            return  # of the text before; the one of this text is on its way
-        how, likeness = path.likeness
-        certain = np.clip((likeness - _POOR_MATCH) / (_GOOD_MATCH - _POOR_MATCH), 0, 1)
-        self._map.set_data(
-            path.values[:, self._shown],
-            maximum=1.0,
-            masked=trace.masked[self._shown],
-            texts=[trace.texts[i] for i in self._shown],
-            row_labels=[member.name.rpartition("/")[0] for member in path.family],
+    def _draw_map(self, state: AppState, trace: Trace) -> None:
+        """The cells, if what they show has changed."""
+        grid = state.grid
+        drawn = (
+            *(trace, state.path, state.show_template, state.zoom, state.opened, state.saes),
+            *(grid.quantity, grid.lens_ready, grid.lens, grid.word, grid.against),
+            *(grid.cells, grid.errors, grid.read, grid.fit, grid.other, grid.other_path),
         )
-        self._map.set_row_alpha(_FAINTEST + (1 - _FAINTEST) * certain)
-        self._map.set_row_notes([f"{value:.2f}" for value in likeness])
-        self._heading.setToolTip(_HEADINGS[how])
+        if self._drawn is not None and all(
+            new is old for new, old in zip(drawn, self._drawn, strict=True)
+        ):
+            return
+        found = picture(state)
+        if found is None:
+            return  # the path of the text before; the one of this text is on its way
+        self._drawn = drawn
+        self._shown = shown_tokens(trace, state.show_template)
+        texts = [trace.texts[i] for i in self._shown]
+        self._picture = found
+        has_saes = bool(found.rows) and found.rows[0].slot is not None
+        of_saes = has_saes and grid.quantity not in BY_LENS and grid.quantity != Quantity.LENGTH
+        self._map.set_data(
+            found.values[:, self._shown],
+            masked=trace.masked[self._shown] if of_saes else None,
+            texts=texts,
+            row_labels=[row.name for row in found.rows],
+            scale=found.scale,
+            shade=found.shade[:, self._shown],
+        )
+        self._draw_matches(state, found)
         if self._lines is not None:
             self._lines.set_gutters(*self._map.gutters())
-        own = path.family[path.own]
-        also = ", and its best match in every layer" if len(path.family) > 1 else ""
-        dimmed(self._heading, own.label.doubtful)
-        self._heading.setText(f"{title(own.label, own.name)}{also}")
+        dim = False
+        if grid.quantity in OF_FAMILY and state.path is not None:
+            dim = state.path.family[state.path.own].label.doubtful
+        dimmed(self._heading, dim)
+        self._heading.setText(heading(state, found))
+        self._controls.draw(state, found)
 
-    def _draw_bare(self, trace: Trace) -> None:
-        """Without an SAE: a row for each layer, for what it would say next."""
-        n_layers = len(trace.residual_norm)
-        self._map.set_data(
-            np.zeros((n_layers, len(self._shown)), np.float32),
-            texts=[trace.texts[i] for i in self._shown],
-        )
-        self._map.set_row_notes([])
-        self._heading.setText("No autoencoder is open: what each layer would say needs none")
+    def _draw_matches(self, state: AppState, found: Picture) -> None:
+        """How well each row's feature matches; faint where it does not."""
+        if found.rows[0].feature is None or state.path is None:
+            self._map.set_row_alpha(None)
+            self._map.set_row_notes([])
+            self._heading.setToolTip(_HELP)
+            return
+        how, likeness = state.path.likeness
+        certain = np.clip((likeness - _POOR_MATCH) / (_GOOD_MATCH - _POOR_MATCH), 0, 1)
+        self._map.set_row_alpha(_FAINTEST + (1 - _FAINTEST) * np.nan_to_num(certain))
+        self._map.set_row_notes([f"{value:.2f}" for value in likeness])
+        self._heading.setToolTip(_HELP + _ROWS_HELP[how])
 
-    def _draw_lines(self, state: AppState, fields: frozenset[str]) -> None:
-        trace = state.trace
-        assert trace is not None
+    def _mark(self, state: AppState) -> None:
+        where = self._position(state.selection.token)
+        row = -1 if self._picture is None else self._picture.row_of(state)
+        self._map.set_current(row, where)
+        if self._lines is not None:
+            self._lines.set_current(where)
+
+    def _draw_lines(self, state: AppState, trace: Trace, fields: frozenset[str]) -> None:
         lines = [
             (
                 with_number(pin.label, state.name_of(pin.feature)),
@@ -193,6 +222,7 @@ class LayersPanel(Panel):
             self._lines.setVisible(bool(lines))
             self._lines.set_gutters(*self._map.gutters())
             self._lines.set_lines(lines, [trace.texts[i] for i in self._shown])
+            self._follow_view()
 
     def _make_plot(self) -> LinePlot:
         # Imported here, for it imports pyqtgraph; a worker has done so when the path was followed.
@@ -204,48 +234,65 @@ class LayersPanel(Panel):
         self._grid.addWidget(plot, 2, 0)
         return plot
 
-    def _draw_lens(self, state: AppState) -> None:
-        trace, token = state.trace, state.selection.token
-        assert trace is not None
-        self._lens.set_rows(_beside(state))
+    def _draw_lens(self, state: AppState, trace: Trace) -> None:
+        token = state.selection.token
+        self._lens.set_rows(self._beside(state))
         if token is not None and token < trace.n_tokens:
             word = trace.texts[token].strip() or "⏎"
             self._lens_heading.setText(f"after “{word}” it would say")
+        kind = state.grid.lens if state.grid.lens_ready else "logit lens"
+        self._lens_heading.setToolTip(
+            f"Each layer’s stream at the selected token, read through the {kind}:\n"
+            "what the model would say next if it stopped there."
+        )
+
+    def _beside(self, state: AppState) -> tuple[LensRow, ...]:
+        """The lens of the layer of every row of the map; by the place of the row."""
+        if self._picture is None or not state.lens:
+            return state.lens
+        layers = [row.layer for row in self._picture.rows]
+        return tuple(replace(state.lens[layer], layer=row) for row, layer in enumerate(layers))
 
     def _position(self, token: int | None) -> int:
         where = np.flatnonzero(self._shown == token)
         return int(where[0]) if len(where) else -1
 
-    def _first_row(self) -> QRectF:
-        return self._map.cell_rect(0, 0)
-
-    def _tooltip(self, layer: int, position: int) -> str:
-        state = self._state
-        if state is None or state.trace is None:
+    def _in_cell(self, row: int, position: int) -> str:
+        if self._state is None or self._picture is None:
             return ""
-        if state.path is None:
-            return f"layer {layer}, “{state.trace.texts[int(self._shown[position])].strip()}”"
-        member = state.path.family[layer]
-        token = int(self._shown[position])
-        value = float(state.path.values[layer, token])
-        word = state.trace.texts[token].strip()
-        how, likeness = state.path.likeness
-        return (
-            f"layer {member.name.rpartition('/')[0]}, “{word}”: {percent(value)} of its maximum\n"
-            f"{with_number(member.label, member.name)}  ({how} {number(float(likeness[layer]))})"
-        )
+        return in_cell(self._state, self._picture, row, int(self._shown[position]))
+
+    def _read_out(self, row: int, position: int) -> str:
+        if self._state is None or self._picture is None:
+            return ""
+        return read_out(self._state, self._picture, row, int(self._shown[position]))
+
+    @Slot()
+    def _follow_view(self) -> None:
+        """The lens and the lines show what the map shows."""
+        self._lens.update()
+        if self._lines is not None:
+            self._lines.set_span(*self._map.span())
 
     @Slot(int, int)
-    def _moved(self, layer: int, position: int) -> None:
-        if 0 <= position < len(self._shown):
-            self.store.act(actions.select, token=int(self._shown[position]))
+    def _moved(self, row: int, position: int) -> None:
+        if self._picture is None or not 0 <= position < len(self._shown):
+            return
+        here, token = self._picture.rows[row], int(self._shown[position])
+        feature = here.feature or strongest(self.store.state, here, token)
+        self._choose(token, here.layer, feature, stay=here.feature is not None)
 
     @Slot(int, int)
-    def _opened(self, layer: int, position: int) -> None:
-        path = self.store.state.path
-        if path is not None and 0 <= position < len(self._shown):
-            token = int(self._shown[position])
-            self.store.act(actions.select, token=token, feature=path.family[layer].feature)
+    def _opened(self, row: int, position: int) -> None:
+        """The strongest feature of the cell; its row's, where none fires."""
+        if self._picture is None or not 0 <= position < len(self._shown):
+            return
+        here, token = self._picture.rows[row], int(self._shown[position])
+        feature = strongest(self.store.state, here, token) or here.feature
+        self._choose(token, here.layer, feature, stay=False)
+
+    def _choose(self, token: int, layer: int, feature: FeatureId | None, stay: bool) -> None:
+        self.store.act(grid_actions.choose, token, layer, feature, stay)
 
     @Slot(int)
     def _pin_chosen(self, slot: int) -> None:
@@ -253,18 +300,13 @@ class LayersPanel(Panel):
 
     @Slot(int)
     def _token_clicked(self, position: int) -> None:
-        self._moved(-1, position)
+        if 0 <= position < len(self._shown):
+            self.store.act(actions.select, token=int(self._shown[position]))
 
 
-def _is_bare(state: AppState) -> bool:
-    """Whether no SAE is open, and none is on its way."""
-    return state.opened is not None and not state.saes
-
-
-def _beside(state: AppState) -> tuple[LensRow, ...]:
-    """The lens of the layer of every row of the map; by the place of the row."""
-    path, lens = state.path, state.lens
-    if path is None or not lens:
-        return lens
-    layers = [state.saes[member.feature.sae].layer for member in path.family]
-    return tuple(replace(lens[layer], layer=row) for row, layer in enumerate(layers))
+# By quantity, what is under way while the cells are old; the lens adds its rows as it goes.
+_BUSY = {
+    Quantity.STRENGTH: ("follow", "trace"),
+    Quantity.CHANGE: ("follow", "trace", "other", "follow other"),
+    Quantity.MISSED: ("trace", "errors"),
+}

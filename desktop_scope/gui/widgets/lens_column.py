@@ -29,11 +29,17 @@ class LensColumn(Stale, QWidget):
     Args:
         first_row: Where the row of layer 0 lies, in this widget's vertical coordinates; the other
             layers are stacked on it.
+        area: Where all rows in sight lie.
     """
 
-    def __init__(self, first_row: Callable[[], QRectF], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        first_row: Callable[[], QRectF],
+        area: Callable[[], QRectF],
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._first_row = first_row
+        self._first_row, self._area = first_row, area
         self._rows: tuple[LensRow, ...] = ()
         self._picture: QPixmap | None = None
         self._key: object = None
@@ -78,13 +84,20 @@ class LensColumn(Stale, QWidget):
     def layer_at(self, y: float) -> int:
         """The layer whose row is at a height, or −1."""
         first = self._first_row()
+        if not self._area().top() <= y <= self._area().bottom():
+            return -1
         layer = int((first.bottom() - y) // max(first.height(), 1e-6))
         return layer if 0 <= layer < len(self._rows) else -1
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if not self._rows:
             return
-        key = (self._first_row().getRect(), self.devicePixelRatioF(), theme.tokens())
+        key = (
+            self._first_row().getRect(),
+            self._area().getRect(),
+            self.devicePixelRatioF(),
+            theme.tokens(),
+        )
         if self._picture is None or key != self._key:
             self._picture, self._key = self._draw(), key
         with QPainter(self) as painter:
@@ -111,7 +124,9 @@ class LensColumn(Stale, QWidget):
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setFont(font)
         tops = [first.center().y() - r.layer * first.height() - height / 2 for r in self._rows]
-        whole = [(row, top) for row, top in zip(self._rows, tops, strict=True) if top >= 0]
+        low, high = max(self._area().top() - 4, 0), self._area().bottom() - height + 4
+        both = zip(self._rows, tops, strict=True)
+        whole = [(row, top) for row, top in both if low <= top <= high]
         for row, top in whole[::-step]:
             sure = row.probs[0]
             painter.setPen(t.text if sure >= _SURE else t.muted)

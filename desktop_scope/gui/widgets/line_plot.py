@@ -113,6 +113,12 @@ class LinePlot(Stale, pg.PlotWidget):
         self.plotItem.layout.setContentsMargins(0, 0, right, 0)
         self.plotItem.layout.activate()
 
+    def set_span(self, first: float, last: float) -> None:
+        """Show a part of the token axis, as another plot does."""
+        limits = self._view.state["limits"]["xLimits"]
+        self._view.setLimits(minXRange=min(last - first, limits[1] - limits[0]))
+        self._view.setRange(xRange=(first - 0.5, last - 0.5), padding=0)
+
     def set_current(self, token: int) -> None:
         """Choose a token; −1 for none. Emits nothing."""
         self._current = token if token < self.n_tokens() else -1

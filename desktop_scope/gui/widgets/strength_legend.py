@@ -10,6 +10,7 @@ from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop_scope.gui import theme
+from desktop_scope.gui.widgets.heat_cells import Scale, cell_colors
 from desktop_scope.gui.widgets.painting import Stale, image_of, number
 
 BAR = 72
@@ -21,7 +22,7 @@ class StrengthLegend(Stale, QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._low, self._high = "0", "1"
-        self._signed = False
+        self._scale = Scale.STRENGTH
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setToolTip(
             self.tr(
@@ -33,9 +34,12 @@ class StrengthLegend(Stale, QWidget):
 
     def set_range(self, maximum: float, signed: bool = False) -> None:
         """Say what full colour stands for."""
-        self._signed = signed
-        self._low = number(-maximum) if signed else "0"
-        self._high = number(maximum)
+        low = number(-maximum) if signed else "0"
+        self.set_scale(Scale.SIGNED if signed else Scale.STRENGTH, low, number(maximum))
+
+    def set_scale(self, scale: Scale, low: str, high: str) -> None:
+        """Say what the least and the most colour stand for."""
+        self._scale, self._low, self._high = scale, low, high
         self.setAccessibleName(
             self.tr("Colour scale from {0} to {1}").format(self._low, self._high)
         )
@@ -52,9 +56,9 @@ class StrengthLegend(Stale, QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         t = theme.tokens()
         ratio = self.devicePixelRatioF()
-        at = np.linspace(-1 if self._signed else 0, 1, round(BAR * ratio))
-        ramp = theme.diverging_rgba if self._signed else theme.strength_rgba
-        pixels = np.repeat(theme.opaque(ramp(at))[None], round(8 * ratio), axis=0)
+        at = np.linspace(-1 if self._scale is Scale.SIGNED else 0, 1, round(BAR * ratio))
+        colors = theme.opaque(cell_colors(at, self._scale, behind_text=True))
+        pixels = np.repeat(colors[None], round(8 * ratio), axis=0)
         pixels = np.ascontiguousarray(pixels)
         low, _ = self._widths()
         middle = self.height() / 2

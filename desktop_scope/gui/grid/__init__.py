@@ -1,0 +1,1 @@
+"""What the panel of layers and tokens is made of."""
