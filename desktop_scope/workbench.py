@@ -76,6 +76,7 @@ from desktop_scope.experiments.audit import (
     ScoreRows,
 )
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
+from desktop_scope.experiments.birth import FindBirth, find_birth
 from desktop_scope.experiments.compare_types import (
     CloseBeside,
     CompareReadings,
@@ -169,6 +170,7 @@ class Workbench:
             ExplainAnswer: lambda request, job: self.engine.explain(request, job),
             FollowFlow: lambda request, job: self.engine.flow(request, job),
             CheckFlow: lambda request, job: self.engine.check_flow(request, job),
+            FindBirth: lambda request, job: find_birth(self.engine, self.catalogue, request, job),
             StudyFlow: lambda request, job: study_flow(self.engine, request, job),
             ContrastTexts: lambda request, job: contrast_texts(
                 self.engine, request.a, request.b, job

@@ -24,6 +24,7 @@ from desktop_scope.engine.flow_checking import check_flow
 from desktop_scope.engine.flow_types import CheckFlow, Flow, FlowCheck, FollowFlow
 from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.hook_points import HookPoint, Site
+from desktop_scope.engine.layer_reading import read_layers
 from desktop_scope.engine.lens import Lens
 from desktop_scope.engine.lens_reading import Readable, read_column, read_grid
 from desktop_scope.engine.lenses import LensGrid, LensKind, ReadLensGrid
@@ -57,6 +58,7 @@ from desktop_scope.engine.types import (
     Floats,
     Generation,
     Health,
+    LayerTexts,
     LensRow,
     Loaded,
     Probe,
@@ -128,6 +130,10 @@ class Engine:
     def read(self, texts: Sequence[str], job: Job) -> TextActs:
         """What every feature does in each of many texts."""
         return self._reader.read(texts, job)
+
+    def read_layers(self, texts: Sequence[str], last: bool, job: Job) -> LayerTexts:
+        """What every layer makes of many texts: of their last tokens, or of all on average."""
+        return read_layers(self.model, self.saes, texts, last, job)
 
     def generate(
         self,

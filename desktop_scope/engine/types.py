@@ -82,6 +82,14 @@ class FeatureActs:
         """The token of every stored value, [nnz]."""
         return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
 
+    def only(self, tokens: NDArray[np.integer]) -> FeatureActs:
+        """Of some of the tokens, in that order."""
+        counts = np.diff(self.indptr)[tokens]
+        ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        starts = np.repeat(self.indptr[tokens] - ends[:-1], counts)
+        picked = starts + np.arange(ends[-1])
+        return FeatureActs(ends, self.indices[picked], self.values[picked])
+
     def of(self, index: int) -> Floats:
         """One feature over all tokens, [T]; 0 where it is silent."""
         hits = np.flatnonzero(self.indices == index)
@@ -104,6 +112,26 @@ class TextActs:
 
     def __post_init__(self) -> None:
         lock(self)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTexts:
+    """What the stream of every layer and every SAE makes of many texts.
+
+    Attributes:
+        residual: At one token of each text, or the mean over its tokens, [texts, L, d_model].
+        acts: By SAE; rows are texts instead of tokens.
+    """
+
+    residual: Floats
+    acts: tuple[FeatureActs, ...]
+
+    def __post_init__(self) -> None:
+        lock(self)
+
+    def only(self, texts: NDArray[np.integer]) -> LayerTexts:
+        """Of some of the texts, in that order."""
+        return LayerTexts(self.residual[texts], tuple(acts.only(texts) for acts in self.acts))
 
 
 class Mode(StrEnum):

@@ -271,6 +271,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.steering", "&View", "Go to the &steering rack", "Ctrl+3", _focus("steering")),
     Command("view.why", "&View", "Go to &why", "", _focus("why")),
     Command("view.flow", "&View", "Go to the &flow between layers", "", _focus("flow")),
+    Command("view.compare", "&View", "&Compare prompts, answers, models", "", _focus("compare")),
     Command("view.audit", "&View", "Go to the a&udit", "", _focus("audit")),
     Command("view.card", "&View", "Go to the feature &card", "Ctrl+4", _focus("card")),
     Command("view.map", "&View", "Go to the &map", "Ctrl+7", _focus("map")),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from desktop_scope.engine.flow_types import Edge, FlowQuestion, Way
 from desktop_scope.engine.types import FeatureId
+from desktop_scope.experiments.birth import FindBirth
 from desktop_scope.gui import actions
 from desktop_scope.gui.state import AppState
 
@@ -43,6 +45,32 @@ def set_reach(state: AppState, reach: int) -> AppState:
 def check(state: AppState) -> AppState:
     """Really switch features off."""
     return replace(state, flow=replace(state.flow, doubted=state.flow.flow))
+
+
+def change_birth(state: AppState, **changes: Any) -> AppState:
+    """Another concept; nothing is read by it."""
+    birth = replace(state.flow.birth, **changes)
+    return replace(state, flow=replace(state.flow, birth=birth))
+
+
+def birth_request(state: AppState) -> FindBirth | None:
+    """What there is to find out; None while something is missing."""
+    look, feature = state.flow.birth, state.selection.feature
+    if state.model is None:
+        return None
+    if not look.own_texts:
+        return None if feature is None else FindBirth(feature)
+    sides = (tuple(text.splitlines()) for text in (look.having, look.lacking))
+    having, lacking = (tuple(t for line in side if (t := line.strip())) for side in sides)
+    return FindBirth(None, having, lacking) if having and lacking else None
+
+
+def find_birth(state: AppState) -> AppState:
+    """Find the first layer at which the concept can be read."""
+    card = state.card
+    own = card is not None and card.feature == state.selection.feature
+    label = card.label if card is not None and own else None
+    return change_birth(state, asked=birth_request(state), label=label)
 
 
 def go_to(state: AppState, edge: Edge) -> AppState:

@@ -30,6 +30,7 @@ from desktop_scope.evidence.requests import RankBy, Scope
 from desktop_scope.evidence.types import Card, FeaturePath, Label, Opened, Ranking
 from desktop_scope.gui.states.audit import AuditState
 from desktop_scope.gui.states.chat import ChatState
+from desktop_scope.gui.states.compare import CompareState
 from desktop_scope.gui.states.dials import Dial
 from desktop_scope.gui.states.discovery import DiscoveryState
 from desktop_scope.gui.states.exporting import ExportState
@@ -164,6 +165,7 @@ class AppState:
     marks: MarksState = field(default_factory=MarksState)  # labels, notes, stars, lists
     search: SearchState = field(default_factory=SearchState)
     discovery: DiscoveryState = field(default_factory=DiscoveryState)  # strolls, levers
+    compare: CompareState = field(default_factory=CompareState)
     flow: FlowState = field(default_factory=FlowState)  # between layers
     why: WhyState = field(default_factory=WhyState)
     audit: AuditState = field(default_factory=AuditState)

@@ -105,6 +105,15 @@ from desktop_scope.experiments.audit import (
     key_of,
 )
 from desktop_scope.experiments.audit_sources import MakeTable, make_table
+from desktop_scope.experiments.birth import Birth, Curve, FindBirth
+from desktop_scope.experiments.compare_types import (
+    CloseBeside,
+    CompareReadings,
+    Comparison,
+    Difference,
+    MeasureSecond,
+    OpenBeside,
+)
 from desktop_scope.experiments.contrast import Contrast, ContrastTexts
 from desktop_scope.experiments.graph_layout import DrawPath
 from desktop_scope.experiments.recipe_file import FORMAT, ModelMark, Recipe, RecipeDial
@@ -213,6 +222,25 @@ def small_flow(request: FollowFlow) -> Flow:
     return Flow(request.question, 1, 1.0, ("a", "b"), *sides, seconds=0.1)
 
 
+def small_birth(request: FindBirth) -> Birth:
+    """Readable from the second of two layers on."""
+    half, whole = np.array([0.5, 1.0], np.float32), np.ones(2, np.float32)
+    curve = Curve(half, half, whole)
+    return Birth(request, curve, curve, (FeatureId(0, 3), FeatureId(1, 2)), 1, (8, 8))
+
+
+def small_comparison(request: CompareReadings) -> Comparison:
+    """One feature that is there on the second side alone."""
+    row = Difference(FeatureId(1, 2), 0.0, 1.0, (1, 1), 0.5, 0.5)
+    one = np.ones(1, np.int32)
+    layers = np.full((2, 2), 0.1, np.float32)
+    return Comparison(
+        request.a, request.b, request.by, (("a", "b"), ("a", "b")),
+        np.array([[1, 1]], np.int32), (row,), one, one * 2, np.full(1, 0.5, np.float32),
+        layers, layers[0].copy(), ("model, float32", "model, float32"), (), 0.1,
+    )  # fmt: skip
+
+
 OFFER = Offer(
     Recipe(FORMAT, "Dogs", ModelMark("model", 2, 8), (RecipeDial("dogs", 1.5, 20.0),)),
     Origin.PACK,
@@ -284,6 +312,11 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     NameFlow: lambda r: dict.fromkeys(r.features, UNNAMED),
     NameCompared: lambda r: dict.fromkeys(r.features, UNNAMED),
     FollowFlow: small_flow,
+    FindBirth: small_birth,
+    CompareReadings: small_comparison,
+    OpenBeside: lambda r: replace(_INFO, dtype=r.second.dtype),
+    CloseBeside: lambda r: None,
+    MeasureSecond: lambda r: SimpleNamespace(request=r, needed=1, available=2, fits=True),
     CheckFlow: lambda r: FlowCheck(r.flow, np.ones(1, np.float32), np.zeros(0, np.float32)),
     MakeTable: lambda r: make_table(r, silent_job()),
     ScoreRows: lambda r: np.log(np.tile([[0.4, 0.2]], (len(r.rows), 1))).astype(np.float32),

@@ -3,6 +3,7 @@
 from desktop_scope.gui.areas import (
     answering,
     audit,
+    comparing,
     discovering,
     exporting,
     feature_flow,
@@ -35,6 +36,7 @@ AREAS: tuple[Area, ...] = (
     discovering.AREA,
     why.AREA,
     feature_flow.AREA,
+    comparing.AREA,
     gathering.AREA,
     mapping.AREA,
     search.AREA,

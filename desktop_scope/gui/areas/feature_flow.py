@@ -11,13 +11,19 @@ from desktop_scope.engine.requests import Request
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.requests import NameFlow
 from desktop_scope.evidence.types import Label
+from desktop_scope.experiments.birth import Birth
 from desktop_scope.gui.areas.base import Area
+from desktop_scope.gui.flow_actions import change_birth
 from desktop_scope.gui.state import AppState
 
 
 def _wanted(state: AppState) -> Iterator[Request]:
     look = state.flow
-    if state.model is None or look.question is None:
+    if state.model is None:
+        return
+    if look.birth.asked is not None and state.opened is not None:
+        yield look.birth.asked
+    if look.question is None:
         return
     yield FollowFlow(look.question)
     if look.flow is None or not look.is_current:
@@ -50,11 +56,16 @@ def _named(state: AppState, labels: Mapping[FeatureId, Label]) -> AppState:
     return _changed(state, labels=labels)
 
 
+def _born(state: AppState, birth: Birth) -> AppState:
+    return change_birth(state, found=birth)
+
+
 AREA = Area(
     wanted=_wanted,
-    results={"flow": _followed, "flow-check": _checked, "flow-names": _named},
+    results={"flow": _followed, "flow-check": _checked, "flow-names": _named, "birth": _born},
     failures={
         "flow": _not_followed,
+        "birth": lambda state: change_birth(state, asked=None),
         "flow-check": lambda state: _changed(state, doubted=None),
     },
 )

@@ -3,6 +3,7 @@
 from desktop_scope.gui.panels.audit import AuditPanel
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.panels.card import CardPanel
+from desktop_scope.gui.panels.compare import ComparePanel
 from desktop_scope.gui.panels.evidence import EvidencePanel
 from desktop_scope.gui.panels.features import FeaturesPanel
 from desktop_scope.gui.panels.flow import FlowPanel
@@ -21,6 +22,7 @@ PANELS: tuple[type[Panel], ...] = (
     SteeringPanel,
     WhyPanel,
     FlowPanel,
+    ComparePanel,
     AuditPanel,
     LibraryPanel,
     EvidencePanel,

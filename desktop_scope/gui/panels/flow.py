@@ -16,10 +16,12 @@ from PySide6.QtWidgets import (
 
 from desktop_scope.engine.flow_types import Way
 from desktop_scope.gui import flow_actions
+from desktop_scope.gui.birth_view import BirthView
 from desktop_scope.gui.flow_words import check_words, heading, headline, ribbons
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
+from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.elided_label import ElidedLabel
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.numbers import spin
@@ -77,13 +79,22 @@ class FlowPanel(Panel):
         top.addWidget(self._note, 1)
         self._view = RibbonView("What feeds the feature, and what it feeds")
         self._view.ribbon_chosen.connect(self._chosen)
-        top.addWidget(self._view.menu.button)
+        self._show_birth = tool_button(
+            "Birth",
+            "At which layer a concept can be read for the first time: of the selected feature, or\n"
+            "of one that you give examples of",
+            checkable=True,
+        )
+        self._show_birth.toggled.connect(self._birth_toggled)
+        top.addWidget(self._show_birth)
+        self._birth = BirthView(store)
         self._empty = EmptyState()
         self._empty.acted.connect(self._by_weights)
         body = QWidget()
         self._stack = QStackedLayout(body)
         self._stack.addWidget(self._empty)
         self._stack.addWidget(self._view)
+        self._stack.addWidget(self._birth)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 8)
         column.setSpacing(4)
@@ -120,11 +131,16 @@ class FlowPanel(Panel):
             self._reach.setSuffix(" layer away" if look.reach == 1 else " layers away")
             self._reach.setMaximum(max(state.model.n_layers - 1, 1) if state.model else 99)
         sentence = _sentence(state)
-        self._stack.setCurrentIndex(0 if sentence[0] or flow is None else 1)
+        ribbons_or_words = 0 if sentence[0] or flow is None else 1
+        birth = self._show_birth.isChecked()
+        self._stack.setCurrentIndex(2 if birth else ribbons_or_words)
+        self._birth.render(state)
+        for widget in (self._way, self._reach, self._check):
+            widget.setVisible(not birth)
         self._empty.set_text(*sentence)
         busy = state.busy("flow", "flow-check")
         self._check.setEnabled(look.is_current and not busy and look.checked is None)
-        self._note.set_whole(_note(state), _NOTE_HELP if look.checked else "")
+        self._note.set_whole("" if birth else _note(state), _NOTE_HELP if look.checked else "")
         self._view.set_stale(not look.is_current)
         if flow is not None and fields & {"flow", "saes"}:
             sides = (flow.upstream, flow.downstream)
@@ -146,6 +162,10 @@ class FlowPanel(Panel):
     @Slot(int)
     def _reach_chosen(self, reach: int) -> None:
         self.store.act(flow_actions.set_reach, reach)
+
+    @Slot(bool)
+    def _birth_toggled(self, _birth: bool) -> None:
+        self.render(self.store.state, frozenset())
 
     @Slot()
     def _by_weights(self) -> None:

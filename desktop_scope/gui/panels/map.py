@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.mapping.types import FeatureMap
 from desktop_scope.evidence.types import Named
+from desktop_scope.experiments.compare_types import Comparison
 from desktop_scope.gui import actions, discovery_actions, theme
 from desktop_scope.gui.naming import with_number
 from desktop_scope.gui.panels.base import Panel
@@ -33,9 +34,13 @@ from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.point_map import PointMap
 
 _CLOSE_UP = 24.0  # the zoom of “Find”
+_DIFFERENCE = "difference"
+_SEEN = 0.05  # of a feature's maximum: a smaller difference is not drawn
 _COLORS = (
     ("layer", "by layer", "Blue: the first layers, ochre: the last"),
     ("score", "by label score", "Ochre: predicts well where it fires; grey: not measured"),
+    (_DIFFERENCE, "by difference", "Of what was compared last: blue is stronger on the second\n"
+     "side, orange on the first; grey: no difference to speak of"),
     ("text", "listed only", "All grey, but for the features that are listed"),
 )  # fmt: skip
 _ABOUT = (
@@ -55,7 +60,9 @@ class MapPanel(Panel):
     column = "right"
     height = 46
     behind = "features"
-    draws_on = frozenset({"map", "selection", "pins", "ranking", "opened", "saes", "jobs"})
+    draws_on = frozenset(
+        {"map", "selection", "pins", "ranking", "compare", "opened", "saes", "jobs"}
+    )
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -145,7 +152,7 @@ class MapPanel(Panel):
         if self._map is None:
             self._empty.set_text(*_sentence(state))
             return
-        if fresh or "ranking" in fields:
+        if fresh or fields & {"ranking", "compare"}:
             self._light(state)
         if fresh or fields & {"selection", "pins"}:
             self._mark(state)
@@ -178,6 +185,9 @@ class MapPanel(Panel):
 
     def _light(self, state: AppState) -> None:
         """Draw the features that are listed in green: what fires here, or what was searched for."""
+        if self._map is not None and self._color.currentData() == _DIFFERENCE:
+            self._points.set_lit(*_differing(self._map, state.compare.found))
+            return
         if self._map is None or state.ranking is None:
             return
         rows = [(self._map.place(row.feature), row.strength) for row in state.ranking.rows]
@@ -251,6 +261,21 @@ class MapPanel(Panel):
             self.want_library()
         else:
             self.store.act(discovery_actions.draw_map, not state.map.drawing)
+
+
+def _differing(
+    drawn: FeatureMap, found: Comparison | None
+) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """The points of features that differ, the largest difference drawn last, and their colours."""
+    if found is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.uint32)
+    seen = np.flatnonzero(np.abs(found.share) >= _SEEN)
+    seen = seen[np.argsort(np.abs(found.share[seen]), kind="stable")]
+    pairs = zip(found.sae[seen].tolist(), found.index[seen].tolist(), strict=True)
+    places = np.array([drawn.place(FeatureId(*pair)) for pair in pairs], np.int64)
+    share, there = found.share[seen], places >= 0
+    strong = np.sign(share) * (0.3 + 0.7 * np.abs(share).clip(0, 1))
+    return places[there], theme.opaque(theme.diverging_rgba(strong, False))[there]
 
 
 def _pixels(rgb: NDArray[np.uint8]) -> Pixels:

@@ -9,6 +9,25 @@ from types import MappingProxyType
 from desktop_scope.engine.flow_types import Flow, FlowCheck, FlowQuestion, Way
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.evidence.types import Label
+from desktop_scope.experiments.birth import Birth, FindBirth
+
+
+@dataclass(frozen=True)
+class BirthState:
+    """At which layer a concept can be read for the first time.
+
+    Attributes:
+        own_texts: Texts stand for the concept instead of the selected feature.
+        asked: What is to be found out.
+        label: Of the feature that it was found out of.
+    """
+
+    own_texts: bool = False
+    having: str = ""
+    lacking: str = ""
+    asked: FindBirth | None = None
+    found: Birth | None = None
+    label: Label | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,7 @@ class FlowState:
     labels: Mapping[FeatureId, Label] = field(default_factory=lambda: MappingProxyType({}))
     doubted: Flow | None = None
     check: FlowCheck | None = None
+    birth: BirthState = field(default_factory=BirthState)
 
     @property
     def is_current(self) -> bool:

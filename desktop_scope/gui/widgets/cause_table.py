@@ -93,7 +93,7 @@ def signed(value: float) -> str:
     return f"+{number(value)}" if value > 0 else number(value)
 
 
-class _SignedBar(QStyledItemDelegate):
+class SignedBar(QStyledItemDelegate):
     """A bar from the middle of the cell, and its number at the right."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
@@ -143,7 +143,7 @@ class CauseTable(Stale, QTableView):
         widths = ((LAYER, 48), (TOKEN, 84), (EFFECT, 132), (MEASURED, 132))
         set_columns(self, _ROW_HEIGHT, LABEL, widths)
         for column in (EFFECT, MEASURED):
-            self.setItemDelegateForColumn(column, _SignedBar(self))
+            self.setItemDelegateForColumn(column, SignedBar(self))
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
 
     def set_rows(self, rows: Sequence[CauseRow]) -> None:
