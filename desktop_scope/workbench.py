@@ -19,6 +19,7 @@ from desktop_scope.engine.requests import (
     LoadModel,
     MakeVector,
     MeasureDamage,
+    MeasureSizes,
     ProbeFeature,
     ReadVector,
     RecordTrace,
@@ -42,6 +43,7 @@ from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer
 from desktop_scope.evidence.cells import Errors, ReadCells, ReadErrors, read_cells
 from desktop_scope.evidence.gathering import Gather, LeaveGathering, WeighText
+from desktop_scope.evidence.kinship.types import MeasureKin, ReadFamily
 from desktop_scope.evidence.mapping.types import DrawMap, NameHovered, NameNearby, OpenMap
 from desktop_scope.evidence.marks.requests import (
     ExportMarks,
@@ -167,6 +169,9 @@ class Workbench:
             ProbeFeature: lambda request, job: self.engine.probe(request, job),
             Watch: self._watch,
             CheckSae: self._check,
+            MeasureSizes: lambda request, job: self.engine.sizes(request, job),
+            ReadFamily: lambda request, job: self.catalogue.families.family(request),
+            MeasureKin: lambda request, job: self.catalogue.families.measure(request, job),
             ExplainAnswer: lambda request, job: self.engine.explain(request, job),
             FollowFlow: lambda request, job: self.engine.flow(request, job),
             CheckFlow: lambda request, job: self.engine.check_flow(request, job),

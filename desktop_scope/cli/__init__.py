@@ -32,6 +32,7 @@ from desktop_scope.cli import (
     trace,
     why,
     window,
+    zoom,
 )
 from desktop_scope.cli.common import clear_progress
 from desktop_scope.engine.devices import prepare_process
@@ -44,6 +45,7 @@ VERBS = (
     index,
     labels,
     trace,
+    zoom,
     feature,
     levers,
     search,

@@ -19,6 +19,7 @@ from desktop_scope.cli.common import (
     terminal_job,
     visible,
 )
+from desktop_scope.cli.family import family_json, family_lines
 from desktop_scope.engine.feature_names import parse_feature
 from desktop_scope.engine.types import SaeInfo
 from desktop_scope.evidence.types import Card, Insight
@@ -44,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image", type=Path, metavar="OUT.png", help="save the card as a picture for slides"
     )
+    parser.add_argument(
+        "--family",
+        action="store_true",
+        help="also: what it comes from in coarser dictionaries, and what it splits into",
+    )
     add_model_arguments(parser)
 
 
@@ -58,6 +64,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
         save_card(options.image, card, insight)
         result["image"] = str(options.image)
+    if options.family:
+        result["family_by_size"] = family_json(bench, card.feature)
     if options.answer_score:
         result["answer_score"] = _answer_score(bench, AnswerTrial(card.feature, options.push))
     return result
@@ -148,6 +156,8 @@ def table(result: dict[str, Any]) -> str:
     )
     heading = "Fires together with (share of their tokens, times as often as chance)"
     lines += ["", heading, *_company(result), "", *_levers(result)]
+    if "family_by_size" in result:
+        lines += ["", *family_lines(result["family_by_size"])]
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from desktop_scope.errors import ScopeError
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
     from desktop_scope.engine.worker import Job
+    from desktop_scope.evidence.building.corpus import Corpus
 
 NAME = "index"
 HELP = "Gather evidence about the features of SAEs from text; goes on where it was interrupted."
+_FAMILY_TOKENS = 80_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only which features fire together: for a pack, which has all other evidence",
     )
+    parser.add_argument(
+        "--families",
+        type=Path,
+        metavar="OUT.safetensors",
+        help="only the families of nested SAEs, into a file that belongs into their pack",
+    )
     add_model_arguments(parser)
 
 
@@ -65,6 +74,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         corpus, note = text_corpus(options.corpus, engine.model, job), ""
     else:
         corpus, note = default_corpus(engine.model)
+    if options.families is not None:
+        return _families(engine, corpus, options, job)
     built = build(
         engine, corpus, job, options.out, options.most_tokens, only_together=options.together
     )
@@ -76,6 +87,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "labelled": labelled,
         "folders": [str(folder) for folder in built.folders],
         "notes": [note] if note else [],
+    }
+
+
+def _families(
+    engine: Engine, corpus: Corpus, options: argparse.Namespace, job: Job
+) -> dict[str, Any]:
+    """Count which coarse features fire where finer ones do."""
+    from desktop_scope.evidence.kinship.book import write_kin
+    from desktop_scope.evidence.kinship.counting import count_kin
+
+    if not all(len(info.prefixes) > 1 for info in engine.infos):
+        raise ScopeError("These SAEs are not nested.", "--families is for Matryoshka SAEs.")
+    begun = time.monotonic()
+    counts = count_kin(engine, corpus.rows(), options.most_tokens or _FAMILY_TOKENS, job)
+    write_kin(options.families, counts, {"text": corpus.key, "model": engine.model.info.id})
+    clear_progress()
+    return {
+        "features": sum(info.d_sae for info in engine.infos),
+        "tokens": counts[0].n_tokens,
+        "seconds": time.monotonic() - begun,
+        "labelled": None,
+        "folders": [str(options.families)],
+        "notes": [],
     }
 
 

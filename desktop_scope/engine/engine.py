@@ -47,12 +47,15 @@ from desktop_scope.engine.requests import (
     Generate,
     MakeVector,
     MeasureDamage,
+    MeasureSizes,
     ProbeFeature,
     RecordTrace,
     TracePrompt,
 )
 from desktop_scope.engine.sae import Sae, sae_of
 from desktop_scope.engine.sae_weights import SaeWeights
+from desktop_scope.engine.size_losses import SizeMeter
+from desktop_scope.engine.sizes import ladder
 from desktop_scope.engine.types import (
     FeatureId,
     Floats,
@@ -63,6 +66,7 @@ from desktop_scope.engine.types import (
     Loaded,
     Probe,
     Prompt,
+    SiteLosses,
     TextActs,
     Trace,
     Vector,
@@ -106,6 +110,7 @@ class Engine:
         self._reader = TextReader(model, self.saes)
         self.tuned: Readable | None = None  # the tuned lens, once there is one
         self._last: tuple[Trace, tracing.Activations] | None = None
+        self._sizes = SizeMeter(model, self.saes)
 
     @property
     def loaded(self) -> Loaded:
@@ -165,6 +170,10 @@ class Engine:
     def fvu(self, slot: int, job: Job) -> float:
         """The variance that one SAE leaves unexplained on the built-in text."""
         return self._doctor.fvu(slot, job)
+
+    def sizes(self, request: MeasureSizes, job: Job) -> SiteLosses:
+        """What the dictionaries at one site lose of a text."""
+        return self._sizes.measure(request.trace, ladder(self.infos, request.slot), job)
 
     @cached_property
     def _doctor(self) -> Doctor:

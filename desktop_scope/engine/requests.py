@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from desktop_scope.engine.types import FeatureId, Intervention, Prompt, Sampling
+from desktop_scope.engine.types import FeatureId, Intervention, Prompt, Sampling, Trace
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,23 @@ class CheckSae(Request):
 
     slot: int
     workspace: Workspace
+
+
+@dataclass(frozen=True)
+class MeasureSizes(Request):
+    """What every dictionary at the site of an SAE loses of a text.
+
+    Attributes:
+        trace: Whose tokens are read again, without steering.
+    """
+
+    kind = "sizes"
+    replaces = frozenset({"sizes"})
+    worker = "engine"
+    patient = True
+
+    trace: Trace
+    slot: int
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the residual stream where decoder rows have unit norm.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -89,6 +90,12 @@ class FeatureActs:
         starts = np.repeat(self.indptr[tokens] - ends[:-1], counts)
         picked = starts + np.arange(ends[-1])
         return FeatureActs(ends, self.indices[picked], self.values[picked])
+    def first(self, n: int) -> FeatureActs:
+        """The first n features alone: what a Matryoshka prefix of the SAE sees."""
+        keep = self.indices < n
+        before = np.concatenate([[0], np.cumsum(keep)])
+        indptr = before[self.indptr].astype(np.int32)
+        return FeatureActs(indptr, self.indices[keep], self.values[keep])
 
     def of(self, index: int) -> Floats:
         """One feature over all tokens, [T]; 0 where it is silent."""
@@ -467,3 +474,49 @@ class Health:
 
     def __post_init__(self) -> None:
         lock(self)
+
+
+@dataclass(frozen=True)
+class SizeLoss:
+    """What one dictionary loses of a text; see ``engine.size_losses`` for the measures.
+
+    Attributes:
+        slot: Of its SAE.
+        size: So many features of it, the first ones.
+        l0: Mean number of active features per token.
+        ce: Nats per token with what is written replaced by the reconstruction.
+    """
+
+    slot: int
+    size: int
+    l0: float
+    fvu: float
+    ce: float
+
+
+@dataclass(frozen=True)
+class SiteLosses:
+    """What the dictionaries at one site lose of a text; coarse ones first.
+
+    Attributes:
+        slots: Their SAEs, ascending.
+        n_tokens: That were encoded and count for the variance.
+        ce: The model's own loss, nats per token; with the mean in place of what is written there,
+            and with nothing.
+        trouble: Why nothing could be measured, for people; empty if it was.
+    """
+
+    slots: tuple[int, ...]
+    n_tokens: int = 0
+    ce: float = math.nan
+    ce_mean: float = math.nan
+    ce_zero: float = math.nan
+    sizes: tuple[SizeLoss, ...] = ()
+    trouble: str = ""
+
+    def recovered(self, loss: SizeLoss, zero: bool = False) -> float:
+        """The share of the loss that a dictionary wins back: 1 is all of it, 0 no more than the
+        mean (or nothing) in its place; nan where replacing it by that does no harm.
+        """
+        worst = self.ce_zero if zero else self.ce_mean
+        return (worst - loss.ce) / (worst - self.ce) if worst > self.ce else math.nan

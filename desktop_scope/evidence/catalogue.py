@@ -21,6 +21,7 @@ from desktop_scope.evidence.court.judging import LabelCourt, Matter, of_own, of_
 from desktop_scope.evidence.court.texts import together
 from desktop_scope.evidence.discovery import Discovery
 from desktop_scope.evidence.finding import Finder
+from desktop_scope.evidence.kinship.families import Families
 from desktop_scope.evidence.known import PackEvidence, SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.mapping.atlas import Atlas
@@ -93,6 +94,14 @@ class Catalogue:
         self.discovery = Discovery(engine, self._evidence)
         self._finder = Finder(self, engine, books)
         self.atlas = Atlas(engine, self._evidence)
+        kin = []
+        for known in self._evidence:
+            try:
+                kin.append(known.kin())
+            except ScopeError as error:  # damaged: families are told by direction alone
+                kin.append(None)
+                self._notes = tuple(dict.fromkeys((*self._notes, str(error))))
+        self.families = Families(self, kin)
         self.card = lru_cache(_CARDS_KEPT)(self._card)
         self._mates = lru_cache(_CARDS_KEPT)(self._together.mates)
         self._family = lru_cache(_CARDS_KEPT)(self._find_family)

@@ -9,8 +9,10 @@ import numpy as np
 
 from desktop_scope.engine.types import Bools, FeatureId, Floats, Health, Ints
 from desktop_scope.evidence.interest import Peaks
+from desktop_scope.evidence.kinship.book import KinBook
 from desktop_scope.evidence.labels import LabelBook
 from desktop_scope.evidence.levers import LeverBook
+from desktop_scope.evidence.rows import Row
 from desktop_scope.evidence.store import N_BINS, N_TOP, EvidenceStore
 from desktop_scope.evidence.types import Example, Label, Source, TopToken
 
@@ -68,6 +70,12 @@ class SaeEvidence(Protocol):
 
     def levers(self) -> LeverBook | None:
         """What was shipped of the features as levers; None if nothing was."""
+
+    def kin(self) -> KinBook | None:
+        """What was shipped of the features' families; None if nothing was."""
+
+    def stretches(self, index: int) -> tuple[Row, ...]:
+        """Its examples as rows to be read again; only what is shown of them counts."""
 
 
 class Unjudged:
@@ -136,6 +144,14 @@ class PackEvidence(Unjudged):
         """What was shipped of the features as levers; None if nothing was."""
         return LeverBook.shipped(self._store.pack, self._layer, len(self.density))
 
+    def kin(self) -> KinBook | None:
+        """What was shipped of the features' families; None if nothing was."""
+        return KinBook.shipped(self._store.pack, self._layer, len(self.density))
+
+    def stretches(self, index: int) -> tuple[Row, ...]:
+        """Its examples as rows to be read again; only what is shown of them counts."""
+        return self._store.stretches(FeatureId(self._layer, index))
+
 
 class Unlabelled(Unjudged):
     """Evidence about features that nobody has named.
@@ -161,6 +177,13 @@ class Unlabelled(Unjudged):
 
     def levers(self) -> None:
         """None were shipped."""
+
+    def kin(self) -> None:
+        """None were shipped."""
+
+    def stretches(self, index: int) -> tuple[Row, ...]:
+        """There are no examples."""
+        return ()
 
     def matching(self, words: str) -> Bools:
         """None has a label to match."""

@@ -25,6 +25,7 @@ from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.interest import Peaks
 from desktop_scope.evidence.known import Unlabelled
 from desktop_scope.evidence.labels import LabelBook
+from desktop_scope.evidence.rows import Row
 from desktop_scope.evidence.store import N_BINS, N_TOP, WINDOW, WINDOW_LEFT
 from desktop_scope.evidence.types import Example, Label, TopToken
 
@@ -212,6 +213,18 @@ class OwnEvidence(Unlabelled):
         tokens = self.tokens
         found = np.where(values > 0, tokens[positions].astype(np.int32), -1).astype(np.int32)
         return Peaks(found, N_TOP, np.bincount(tokens, minlength=len(self.token_texts)))
+
+    def stretches(self, index: int) -> tuple[Row, ...]:
+        """The rows of the examples up to where their windows end; before them is context."""
+        positions, values = self._row("example_position", index), self._row("example_value", index)
+        rows = []
+        for n, position in enumerate(positions[values > 0].tolist()):
+            row = int(np.searchsorted(self.row_start, position, side="right"))
+            first, past = int(self.row_start[row - 1]), int(self.row_start[row])
+            ids = self._tokens[first : min(position - WINDOW_LEFT + WINDOW, past)]
+            start = max(position - WINDOW_LEFT - first, 1)
+            rows.append(Row(ids.astype(np.int32), start, n, 1.0))
+        return tuple(rows)
 
     def _example(self, position: int, value: float, window: Floats, k: int) -> Example:
         row = int(np.searchsorted(self.row_start, position, side="right"))

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from desktop_scope.engine.types import FeatureId, Floats, Ints
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.rows import Row
 from desktop_scope.evidence.types import Example, TopToken
 
 N_BINS = 24
@@ -121,6 +122,22 @@ class EvidenceStore:
             self._example(int(positions[k]), values[k], windows[k] * scale, k)
             for k in np.flatnonzero(values > 0).tolist()
         )
+
+    def stretches(self, feature: FeatureId) -> tuple[Row, ...]:
+        """The rows of the examples up to where their windows end; what is before them is context.
+
+        Attributes of a row: ``start`` is where its window begins.
+        """
+        values, rows = self._row("example_value", feature), []
+        positions = self._row("example_position", feature)[values > 0]
+        if (positions < 0).any() or (positions >= self.corpus.tokens.size).any():
+            raise self._damaged(feature.sae)
+        for n, position in enumerate(positions.tolist()):
+            row, column = divmod(position, self.corpus.tokens.shape[1])
+            ids = self.corpus.tokens[row, : column - WINDOW_LEFT + WINDOW]
+            start = max(column - WINDOW_LEFT, int(self.corpus.start[row]))
+            rows.append(Row(ids[ids != PADDING].astype(np.int32), start, n, 1.0))
+        return tuple(rows)
 
     def layer_arrays(self, layer: int) -> dict[str, NDArray[Any]]:
         """Every array of one layer, copied: what the labeller reads."""

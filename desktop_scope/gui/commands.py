@@ -273,6 +273,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("view.flow", "&View", "Go to the &flow between layers", "", _focus("flow")),
     Command("view.compare", "&View", "&Compare prompts, answers, models", "", _focus("compare")),
     Command("view.audit", "&View", "Go to the a&udit", "", _focus("audit")),
+    Command("view.zoom", "&View", "Go to what each si&ze loses", "", _focus("zoom")),
     Command("view.card", "&View", "Go to the feature &card", "Ctrl+4", _focus("card")),
     Command("view.map", "&View", "Go to the &map", "Ctrl+7", _focus("map")),
     Command("view.finer", "&View", "&Finer: more features", "Ctrl+Shift+Up",

@@ -273,7 +273,7 @@ class AppState:
     @property
     def settled(self) -> bool:
         """Whether nothing is under way but what the window does by itself for a long time."""
-        return all(job.kind in ("gather", "meanings") for job in self.jobs)
+        return all(job.kind in ("gather", "meanings", "kin", "sizes") for job in self.jobs)
 
     def busy(self, *kinds: str) -> bool:
         """Whether a request of one of these kinds is under way."""

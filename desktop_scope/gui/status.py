@@ -67,6 +67,8 @@ _WORDS = {
     "lens grid": "Reading the layers as words",
     "fit lens": "Fitting the lens",
     "other": "Reading the other prompt",
+    "sizes": "Measuring what each size loses",
+    "kin": "Reading examples of the family",
     "map": "Opening the map",
     "draw": "Drawing the map",
 }

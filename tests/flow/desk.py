@@ -29,6 +29,7 @@ from desktop_scope.engine.requests import (
     Generate,
     LoadModel,
     MeasureDamage,
+    MeasureSizes,
     ProbeFeature,
     RecordTrace,
     Request,
@@ -46,6 +47,7 @@ from desktop_scope.engine.types import (
     Loaded,
     ModelInfo,
     SaeInfo,
+    SiteLosses,
     Trace,
     Tried,
     Verdict,
@@ -60,6 +62,7 @@ from desktop_scope.evidence.gathering import (
     Standing,
     WeighText,
 )
+from desktop_scope.evidence.kinship.types import Family, MeasureKin, ReadFamily
 from desktop_scope.evidence.mapping.types import (
     Drawing,
     DrawMap,
@@ -305,6 +308,9 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     LeaveGathering: lambda r: r.keep,
     Identify: lambda r: Workspace(r.paths, Path("found")),
     CheckSae: lambda r: health(r.slot),
+    MeasureSizes: lambda r: SiteLosses((r.slot,), 3, 2.0, 4.0, 5.0),
+    ReadFamily: lambda r: Family(r.feature, (4, 8), ()),
+    MeasureKin: lambda r: True,
     ListRunners: lambda r: Runners(r.prompt, r.before, (5, 6), (" a", " b"), (0.6, 0.3)),
     ExplainAnswer: explanation,
     VerifyCauses: lambda r: Verification(r.question, r.causes, np.ones(1, np.float32), 1.0),

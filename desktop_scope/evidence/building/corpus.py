@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.types import Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.rows import Row
 from desktop_scope.evidence.store import PADDING, EvidenceStore
 from desktop_scope.library.pack import read_pack
 
@@ -33,25 +33,6 @@ LITTLE = (
     "The built-in text is only about 2,000 words: most features will not be seen on it. "
     "Give more with --corpus, such as a folder of .txt, .md, .jsonl or .parquet files."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """A stretch of a document.
-
-    Attributes:
-        ids: Token ids, [T].
-        start: The tokens before it are not counted.
-        document: Its number, from 0.
-        share: Of the corpus, up to the end of this document.
-        aside: Nothing is gathered from it: labels are judged on it.
-    """
-
-    ids: NDArray[np.int32]
-    start: int
-    document: int
-    share: float
-    aside: bool = False
 
 
 class Corpus(Protocol):

@@ -17,6 +17,7 @@ from desktop_scope.engine.ablating import padded
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.hook_points import HookPoint, resid_post
 from desktop_scope.engine.hooks import Edit, checked
+from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.types import Bools, FeatureActs, Floats
 from desktop_scope.engine.worker import Job
 from desktop_scope.evidence.building.blocks import Block
@@ -58,19 +59,22 @@ def batches(rows: Sequence[Row]) -> list[list[Row]]:
     return found
 
 
-def read(engine: Engine, rows: Sequence[Row], job: Job) -> Read:
+def read(engine: Engine, rows: Sequence[Row], job: Job, saes: Sequence[Sae] | None = None) -> Read:
     """One pass over some rows.
+
+    Args:
+        saes: That encode them; all that are open by default. The layers after them are spared.
 
     Raises:
         Cancelled: The job was.
     """
-    saes = engine.saes
+    saes = engine.saes if saes is None else saes
     position = np.concatenate([np.arange(len(row.ids)) for row in rows])
     starts, aside = ([r.start for r in rows], [r.aside for r in rows])
     masked = (position < 1) | (position < np.repeat(starts, _lengths(rows)))
     masked |= np.repeat(aside, _lengths(rows))
     with torch.inference_mode():
-        kept = _run(engine, rows, job)
+        kept = _run(engine, rows, job, saes)
         inputs = [_side_by_side([kept[point] for point in s.weights.reads]) for s in saes]
         norms = [x.float().norm(dim=-1).cpu().numpy() for x in inputs]
         for sae, norm in zip(saes, norms, strict=True):
@@ -88,14 +92,16 @@ def _lengths(rows: Sequence[Row]) -> list[int]:
     return [len(row.ids) for row in rows]
 
 
-def _run(engine: Engine, rows: Sequence[Row], job: Job) -> dict[HookPoint, torch.Tensor]:
+def _run(
+    engine: Engine, rows: Sequence[Row], job: Job, saes: Sequence[Sae]
+) -> dict[HookPoint, torch.Tensor]:
     """What is at the hooks that an SAE reads, [P, width]; the layers after the last are spared."""
     model = engine.model
     ids = padded([row.ids for row in rows], model.device)
     real = np.arange(ids.shape[1]) < np.array(_lengths(rows))[:, None]
     flat = torch.from_numpy(np.flatnonzero(real))
     kept: dict[HookPoint, torch.Tensor] = {}
-    points = tracing.hooks_of(engine.saes)
+    points = tracing.hooks_of(saes)
     last = resid_post(max(point.layer for point in points))
 
     def edit_of(point: HookPoint) -> Edit:

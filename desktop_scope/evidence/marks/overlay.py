@@ -10,11 +10,13 @@ import numpy as np
 from desktop_scope.engine.types import Bools, Floats, Ints
 from desktop_scope.evidence.court.verdicts import Verdicts
 from desktop_scope.evidence.interest import Peaks
+from desktop_scope.evidence.kinship.book import KinBook
 from desktop_scope.evidence.known import SaeEvidence, SampleEvidence
 from desktop_scope.evidence.labels import word_query
 from desktop_scope.evidence.levers import LeverBook
 from desktop_scope.evidence.marks.store import MarkStore, read_trial
 from desktop_scope.evidence.marks.types import STARS, Kind
+from desktop_scope.evidence.rows import Row
 from desktop_scope.evidence.types import Example, FeatureMarks, Label, TopToken, Verdict
 
 
@@ -231,6 +233,14 @@ class MarkedEvidence:
     def kinds(self) -> tuple[str, ...]:
         """What kind of shipped label the features have, [N]; empty texts where they have none."""
         return self._base.kinds()
+
+    def kin(self) -> KinBook | None:
+        """What was shipped of the features' families."""
+        return self._base.kin()
+
+    def stretches(self, index: int) -> tuple[Row, ...]:
+        """Its examples as rows to be read again; only what is shown of them counts."""
+        return self._base.stretches(index)
 
     def levers(self) -> LeverBook | None:
         """What was shipped of the features as levers."""

@@ -19,6 +19,7 @@ from desktop_scope.gui.areas import (
     recipes,
     search,
     why,
+    zooming,
 )
 from desktop_scope.gui.areas.base import Area
 
@@ -41,4 +42,5 @@ AREAS: tuple[Area, ...] = (
     mapping.AREA,
     search.AREA,
     grid.AREA,
+    zooming.AREA,
 )

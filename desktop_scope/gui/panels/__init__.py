@@ -14,11 +14,13 @@ from desktop_scope.gui.panels.prompt import PromptPanel
 from desktop_scope.gui.panels.steering import SteeringPanel
 from desktop_scope.gui.panels.tokens import TokensPanel
 from desktop_scope.gui.panels.why import WhyPanel
+from desktop_scope.gui.panels.zoom import ZoomPanel
 
 PANELS: tuple[type[Panel], ...] = (
     PromptPanel,
     TokensPanel,
     LayersPanel,
+    ZoomPanel,
     SteeringPanel,
     WhyPanel,
     FlowPanel,

@@ -18,6 +18,7 @@ from desktop_scope.evidence.store import BIN_EDGES
 from desktop_scope.evidence.types import Card, Example, Insight, Source
 from desktop_scope.gui import actions, search_actions, theme, why_actions
 from desktop_scope.gui.card import text as card_text
+from desktop_scope.gui.card.family import FamilyBox, zoom_note
 from desktop_scope.gui.card.label_box import LabelBox
 from desktop_scope.gui.card.levers import LeverBox
 from desktop_scope.gui.card.relations import Relations
@@ -61,6 +62,7 @@ class CardPanel(Panel):
             "discovery",
             "ranking",
             "marks",
+            "zoom",
         }
     )
 
@@ -95,6 +97,8 @@ class CardPanel(Panel):
         self._examples = ExampleList()
         self._examples.example_activated.connect(self._find_alike)
         self._lever = LeverBox(store)
+        self._family = FamilyBox(store)
+        self._zoomed = muted(QLabel(wordWrap=True))
         self._relations = Relations()
         self._relations.feature_chosen.connect(self._go_to)
         self._probe = QLineEdit(placeholderText="Try a text of your own on this feature")
@@ -123,6 +127,7 @@ class CardPanel(Panel):
         column.setSpacing(8)
         column.addLayout(buttons)
         column.addWidget(self._name)
+        column.addWidget(self._zoomed)
         column.addWidget(self._source)
         column.addWidget(self._label_box)
         column.addWidget(self._facts)
@@ -134,6 +139,7 @@ class CardPanel(Panel):
         column.addWidget(self._label_box.trials)
         column.addWidget(self._promotes)
         column.addWidget(self._caution)
+        column.addWidget(self._family)
         column.addWidget(self._relations)
         column.addStretch(1)
         scroll = QScrollArea(widgetResizable=True)
@@ -170,6 +176,11 @@ class CardPanel(Panel):
             self._draw_probe(state, card)
         if fields & {"discovery", "card", "saes"}:
             self._lever.draw(state, card)
+        if fields & {"zoom", "card", "jobs", "selection"}:
+            self._family.draw(state, card.feature)
+            note = zoom_note(state, card.feature)
+            self._zoomed.setText(note)
+            self._zoomed.setVisible(bool(note))
         self._walk.draw(state)
         if fields & {"card", "saes"} and state.model is not None:
             layer = state.saes[card.feature.sae].layer

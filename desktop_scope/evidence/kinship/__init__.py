@@ -1,0 +1,1 @@
+"""Families: what a feature splits into in a finer dictionary, and what it came from."""
