@@ -102,7 +102,6 @@ def _families(
     begun = time.monotonic()
     counts = count_kin(engine, corpus.rows(), options.most_tokens or _FAMILY_TOKENS, job)
     write_kin(options.families, counts, {"text": corpus.key, "model": engine.model.info.id})
-    clear_progress()
     return {
         "features": sum(info.d_sae for info in engine.infos),
         "tokens": counts[0].n_tokens,
