@@ -90,6 +90,7 @@ class FeatureActs:
         starts = np.repeat(self.indptr[tokens] - ends[:-1], counts)
         picked = starts + np.arange(ends[-1])
         return FeatureActs(ends, self.indices[picked], self.values[picked])
+
     def first(self, n: int) -> FeatureActs:
         """The first n features alone: what a Matryoshka prefix of the SAE sees."""
         keep = self.indices < n
