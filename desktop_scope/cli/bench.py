@@ -10,7 +10,7 @@ from desktop_scope.errors import ScopeError
 
 NAME = "bench"
 HELP = "Measure speed, as ratios against a reference in the same run."
-BENCHES = ("trace", "why", "generate", "gui", "search", "load", "index", "families")
+BENCHES = ("trace", "why", "generate", "gui", "map", "search", "load", "index", "families")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
