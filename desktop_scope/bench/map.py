@@ -1,4 +1,4 @@
-"""Frames of the map of 100,000 features: the whole and close up, in its panel and on a 4K screen."""
+"""Frames of a map of 100,000 features: whole and close up, in its panel and on a 4K screen."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from desktop_scope.evidence.meaning.embedder import HOW_TO_GET
 from desktop_scope.evidence.meaning.labels import LabelMeanings
 from desktop_scope.evidence.requests import MERITS, Match, RankBy, RankFeatures, Scope
 from desktop_scope.evidence.surprise import surprises
-from desktop_scope.evidence.types import FeatureRow, Found, Hit, Measure, Ranking
+from desktop_scope.evidence.types import FeatureRow, Found, Hit, Label, Measure, Ranking
 
 if TYPE_CHECKING:
     from desktop_scope.evidence.catalogue import Catalogue
@@ -179,7 +179,7 @@ class Finder:
         if request.match is not Match.WORDS and len(words) >= _MEANING_FROM:
             by_meaning = self.meanings.search(words, passing, limit)
             notes = self._about_meanings()
-        found = _fused(by_words, by_meaning, lambda feature: self._catalogue.label(feature).text)
+        found = _fused(by_words, by_meaning, self._catalogue.label)
         if request.by in MERITS:
             found.sort(key=lambda hit: -self._merit(hit.feature.sae, request.by)[hit.feature.index])
         return self._found(request, found[:limit], notes=notes)
@@ -217,7 +217,7 @@ class Finder:
                 for hit in book.search(words, keep, limit, check)
             ]
         if len(self._books) > 1:
-            hits.sort(key=lambda hit: -hit.score)
+            hits.sort(key=lambda hit: (hit.aside, -hit.score))
         return [*self._by_marks(words, passing), *hits][:limit]
 
     def _by_marks(self, words: str, passing: Sequence[Bools]) -> list[Hit]:
@@ -374,27 +374,33 @@ class Finder:
 def _fused(
     by_words: Sequence[Hit],
     by_meaning: Sequence[tuple[FeatureId, float]],
-    text: Callable[[FeatureId], str],
+    label: Callable[[FeatureId], Label],
 ) -> list[Found]:
     """Both lists as one (reciprocal rank fusion): what stands high in either stands high.
 
     Features with the same label share a rank, so that a label which many have does not push the
-    next one far down.
+    next one far down; among them those come first whose label predicts best. What names the words
+    only in passing comes last, unless its meaning is near.
     """
     score: dict[FeatureId, float] = {}
+    merit: dict[FeatureId, float] = {}
     how: dict[FeatureId, list[str]] = {}
-    words = [hit.feature for hit in by_words]
-    for features in (words, [feature for feature, _ in by_meaning]):
+    mainly = [hit.feature for hit in by_words if not hit.aside]
+    for features in (mainly, [feature for feature, _ in by_meaning]):
         ranks: dict[str, int] = {}
         for feature in features:
-            rank = ranks.setdefault(text(feature), len(ranks))
+            own = label(feature)
+            rank = ranks.setdefault(own.text, len(ranks))
             score[feature] = score.get(feature, 0.0) + 1 / (_FUSED + rank)
-    for feature in words:
+            merit[feature] = own.score or 0.0
+    for hit in by_words:
+        score.setdefault(hit.feature, 0.0)
+    for feature in (hit.feature for hit in by_words):
         how.setdefault(feature, []).append("its words")
     cosines = dict(by_meaning)
     for feature, cosine in by_meaning:
         how.setdefault(feature, []).append(f"its meaning (cosine {cosine:.2f})")
-    best = sorted(score, key=lambda feature: -score[feature])
+    best = sorted(score, key=lambda f: (-score[f], -merit.get(f, 0.0)))
     return [
         Found(
             f,

@@ -54,7 +54,10 @@ _FIRST = 512  # matches fetched at first, mostly enough; then ever more
 _AT_ONCE = 16_384  # rows fetched between two looks at whether to go on
 _RANKED_FROM = 3  # letters: shorter queries match too much for ranking to mean anything
 _TRUST = {"high": 0, "medium": 1, "low": 2}
-_ASIDE = re.compile(r"; near | near |\(also |; also |weakly|mixed")
+_ASIDE = re.compile(  # from here on a label names what it is not mainly about
+    r"; near | near |\(also |; also |weakly|mixed|^(?:various|dense|unclear): |"
+    r"(?:'[^' ]*-'|'-[^' ]*'|containing '[^']*') \("  # words with a piece of spelling in common
+)
 
 Progress = Callable[[int, int], None]
 Check = Callable[[], None]
@@ -178,12 +181,12 @@ class LabelBook:
         ranks = self._first_ranks(query, keep, max(_CANDIDATES, limit) if ranked else limit, check)
         words = _words(query) if ranked else []
         hits = [
-            Hit(FeatureId(*divmod(row[0], self._n_features)), label, _score(label, words))
+            Hit(FeatureId(*divmod(row[0], self._n_features)), label, *_score(label, words))
             for row in self._rows(ranks)
             for label in (_label(row),)
         ]
         if ranked:
-            hits.sort(key=lambda hit: -hit.score)
+            hits.sort(key=lambda hit: (hit.aside, -hit.score))
         return hits[:limit]
 
     def _first_ranks(self, query: str, keep: Bools | None, limit: int, check: Check) -> list[int]:
@@ -319,11 +322,14 @@ def _singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] not in "suiy" else word
 
 
-def _score(label: Label, words: Sequence[str]) -> float:
-    """How well a label answers: trusted, about the words and about nothing else."""
+def _score(label: Label, words: Sequence[str]) -> tuple[float, bool]:
+    """How well a label answers: trusted, about the words and about nothing else.
+
+    And whether it names a word only in passing, such as among words that begin alike.
+    """
     score = -1.0 * _TRUST[label.confidence] + 2.0 * (label.source is Source.CURATED)
     if not words:
-        return score
+        return score, False
     text = label.text.lower()
     there = [_singular(word) for word in _words(text)]
     aside = _ASIDE.search(text)
@@ -332,8 +338,9 @@ def _score(label: Label, words: Sequence[str]) -> float:
     score += 3.0 * (main[: len(words)] == list(words))
     score += 1.5 * sum(word in main for word in words) / len(words)
     score += 1.0 * sum(word in there for word in words) / len(words)
-    score += 1.0 * sum(any(w.startswith(word) for w in main) for word in words) / len(words)
-    return score - len(text) / 100
+    begun = sum(any(w.startswith(word) for w in main) for word in words)
+    score += 1.0 * begun / len(words)
+    return score - len(text) / 100, begun < len(words)
 
 
 def _label(row: tuple[int, str, str, str, str]) -> Label:

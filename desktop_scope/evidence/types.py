@@ -167,11 +167,16 @@ class TopToken:
 
 @dataclass(frozen=True)
 class Hit:
-    """One search result."""
+    """One search result.
+
+    Attributes:
+        aside: The label names what was searched for only in passing.
+    """
 
     feature: FeatureId
     label: Label
     score: float
+    aside: bool = False
 
 
 @dataclass(frozen=True)

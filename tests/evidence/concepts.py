@@ -10,8 +10,9 @@ What is acceptable
 
 How it is measured
     Precision at k is the share of acceptable features among the first k that the search returns.
-    A search that returns fewer than k is charged for those that are missing, unless fewer than k
-    acceptable features exist at all: then the best that could be done counts as 1.
+    A search that returns fewer than k is charged for those that are missing, even where fewer than
+    k acceptable features exist at all: how many do is not known without looking at all of them.
+    (Among all that these searches return, three of the forty concepts have fewer than ten.)
 """
 
 from __future__ import annotations

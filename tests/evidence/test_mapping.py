@@ -140,3 +140,25 @@ def test_a_feature_that_is_not_on_the_map_has_no_neighbours() -> None:
     plane = FeatureMap(points, sae, index, np.zeros(3, np.float32), (), 3)
     assert nearest(plane, FeatureId(1, 3), 2) == ()
     assert nearest(plane, FeatureId(0, 3), 9) == (FeatureId(2, 4), FeatureId(0, 9))
+
+
+def test_parts_are_named_by_what_they_are_about_not_by_words_that_hold_sentences_together():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.random((200, 2)) / 4, 0.75 + rng.random((200, 2)) / 4])
+    one = [f"'the' after 'of'; 'river{n}' (landscape)" for n in range(200)]
+    other = [f"'of', 'often{n}', about food and cooking (bread)" for n in range(200)]
+    found = regions(points.astype(np.float32), [*one, *other])
+    corner = {region.level: [] for region in found}
+    for region in found:
+        corner[region.level].append((region.word, region.x < 0.5))
+    assert {"the", "of", "often"}.isdisjoint(region.word for region in found)
+    assert ("food and cooking", False) in corner[2]
+
+
+def test_a_word_is_said_once_where_parts_beside_each_other_have_it():
+    rng = np.random.default_rng(0)
+    points = rng.random((4000, 2)).astype(np.float32)
+    near = (np.abs(points - 0.5) < 0.06).all(axis=1)  # on the edge between four parts
+    labels = [f"'whale' {n}" if inside else f"'fox{n}'" for n, inside in enumerate(near)]
+    named = [region for region in regions(points, labels) if region.word == "whale"]
+    assert len([region for region in named if region.level == 2]) == 1

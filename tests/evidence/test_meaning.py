@@ -217,4 +217,4 @@ def test_meaning_finds_concepts_among_some_labels(workbench, tmp_path):
         found = precision(workbench.catalogue, Match.MEANING, 3, things)
     finally:
         finder.meanings = before
-    assert sum(found.values()) / len(found) >= 0.4
+    assert sum(found.values()) / len(found) >= 0.8
