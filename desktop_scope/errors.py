@@ -20,5 +20,10 @@ class ScopeError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
+def reason_of(error: Exception) -> str:
+    """Why a file could not be used, without the number and the path that Python adds."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class Cancelled(Exception):  # noqa: N818 - it is an outcome, not an error
     """The work was asked to stop; never shown."""

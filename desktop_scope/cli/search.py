@@ -143,7 +143,8 @@ def _listed(bench: Workbench, ranking: Ranking) -> dict[str, Any]:
         assert row.found is not None
         feature = feature_json(infos, row.feature, row.label)
         results.append(feature | {"score": row.found.value, "why": row.found.detail})
-    return {"results": results, "notes": list(ranking.notes)}
+    measure = ranking.measure and ranking.measure.title
+    return {"results": results, "measure": measure, "notes": list(ranking.notes)}
 
 
 def _by_example(bench: Workbench, request: RankFeatures, text: str) -> dict[str, Any]:
@@ -239,11 +240,13 @@ def table(result: dict[str, Any]) -> str:
     if not result["results"]:
         nothing = f"Nothing found for “{result['query']}”. Try the beginning of a word."
         return "\n".join([nothing, *result["notes"]])
-    rows = [
-        [f"{place(r)}/{r['index']}", f"{r['score']:.2f}", f"{r['label']} ({r['label_source']})"]
-        for r in result["results"]
-    ]
-    return "\n".join([columns(rows, right=frozenset({0, 1})), *result["notes"]])
+    measure, rows = result["measure"], []
+    for r in result["results"]:
+        figure = [f"{r['score']:.2f}"] if measure else []
+        rows.append([f"{place(r)}/{r['index']}", *figure, f"{r['label']} ({r['label_source']})"])
+    head = ["feature", *([measure] if measure else []), "label"]
+    right = frozenset(range(len(head) - 1))
+    return "\n".join([columns([head, *rows], right), *result["notes"]])
 
 
 def _contrast_table(result: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _REPEATED = 0.8  # what a token's next feature counts, in an order that is to be varied
 _MEANING_FROM = 3  # letters of a query: fewer mean nothing yet
 _FUSED = 60  # of reciprocal rank fusion: how little the very first ranks stand out
+_FUSED_DEPTH = 200  # hits of either list at least: what is high in both may be deep in one
 
 _PROMOTES = Measure(
     "Promotes",
@@ -164,7 +165,7 @@ class Finder:
     # ---- by label
 
     def _by_label(self, request: RankFeatures, check: Check) -> Ranking:
-        words, limit = request.words.strip(), request.limit
+        words, limit = request.words.strip(), max(request.limit, _FUSED_DEPTH)
         named = self._named(words)
         if named is not None:
             return self._found(request, [Found(named, 1.0)])
@@ -182,7 +183,7 @@ class Finder:
         found = _fused(by_words, by_meaning, self._catalogue.label)
         if request.by in MERITS:
             found.sort(key=lambda hit: -self._merit(hit.feature.sae, request.by)[hit.feature.index])
-        return self._found(request, found[:limit], notes=notes)
+        return self._found(request, found[: request.limit], notes=notes)
 
     def _by_merit(self, request: RankFeatures, passing: Sequence[Bools], check: Check) -> Ranking:
         """All features, in an order that needs neither a text nor a query; none in others."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from desktop_scope.engine.types import Mode, Positions
-from desktop_scope.errors import ScopeError
+from desktop_scope.errors import ScopeError, reason_of
 from desktop_scope.library.parts import part_of, remove
 
 FORMAT = "desktop-scope-recipe/1"
@@ -186,7 +186,9 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
         finally:
             remove(part)
     except (OSError, UnicodeEncodeError) as error:  # the latter for paths that are no text
-        raise ScopeError(f"{path} cannot be written: {error}.", "Choose another place.") from error
+        raise ScopeError(
+            f"{path} cannot be written: {reason_of(error)}.", "Choose another place."
+        ) from error
 
 
 def _trouble(recipe: Recipe) -> str:

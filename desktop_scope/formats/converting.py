@@ -15,7 +15,7 @@ from desktop_scope.engine.sae_weights import (
     InputNorm,
     SaeWeights,
 )
-from desktop_scope.errors import ScopeError
+from desktop_scope.errors import ScopeError, reason_of
 
 COMPACT, SAELENS = "compact", "saelens"
 _LEVELS = 127  # of int8, either side of zero
@@ -101,7 +101,8 @@ def convert(weights: SaeWeights, target: Path, kind: str) -> Path:
             _save_saelens(plain, target)
     except OSError as error:
         raise ScopeError(
-            f"{target} cannot be written: {error}.", "Make room, or choose another place."
+            f"{target} cannot be written: {reason_of(error)}.",
+            "Make room, or choose another place.",
         ) from error
     return target
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from desktop_scope import paths
-from desktop_scope.errors import ScopeError
+from desktop_scope.errors import ScopeError, reason_of
 from desktop_scope.library.parts import part_of, remove
 
 _MOST_RECENT = 12
@@ -108,7 +108,7 @@ def _save(shelf: Shelf) -> Shelf:
             remove(part)
     except (OSError, UnicodeEncodeError) as error:  # the latter for paths that are no text
         raise ScopeError(
-            f"{_file()} cannot be written: {error}.",
+            f"{_file()} cannot be written: {reason_of(error)}.",
             "Make room or allow writing there, or name another folder in DESKTOP_SCOPE_CONFIG.",
         ) from error
     return shelf

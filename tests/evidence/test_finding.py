@@ -142,6 +142,21 @@ def test_a_plural_finds_its_singular(catalogue):
     assert any("'dog'" in row.label.text for row in catalogue.rank(request).rows)
 
 
+def test_how_many_are_asked_for_does_not_change_which_come_first(catalogue, monkeypatch):
+    """What stands high by words and by meaning may be deep in one of the two lists."""
+    words = RankFeatures(Scope.ALL, words="dog", match=Match.WORDS, limit=20)
+    many = [row.feature for row in catalogue.rank(words).rows]
+    by_meaning = [(many[n], 0.5) for n in (10, 11, 2)]
+    monkeypatch.setattr(
+        catalogue._finder.meanings, "search", lambda words, passing, limit: by_meaning[:limit]
+    )
+    few, all_ = (
+        [row.feature for row in catalogue.rank(RankFeatures(Scope.ALL, words="dog", limit=n)).rows]
+        for n in (2, 20)
+    )
+    assert few == all_[:2]
+
+
 def test_words_find_the_forty_concepts(catalogue):
     found = precision(catalogue, Match.WORDS, 10)
     assert sum(found.values()) / len(found) >= 0.67

@@ -177,7 +177,7 @@ def test_a_file_that_unpacks_without_end_is_refused(catalogue, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl.gz", b"not gzip", "cannot be read"),
+        ("a.jsonl.gz", b"not gzip", "cannot be read: Not a gzipped file"),
         ("a.jsonl.gz", gzip.compress(b"{}" * 99, mtime=0)[:-9], "cannot be read"),
         ("a.json", b"{", "not JSON"),
         ("a.json", b"[]", "holds no labels"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from desktop_scope.errors import ScopeError
+from desktop_scope.errors import ScopeError, reason_of
 from desktop_scope.evidence.marks.store import MarkStore
 from desktop_scope.evidence.marks.types import Kind
 from desktop_scope.evidence.types import Source
@@ -48,5 +48,7 @@ def export_marks(marks: MarkStore, path: Path) -> int:
         finally:
             remove(part)
     except OSError as error:
-        raise ScopeError(f"{path} cannot be written: {error}.", "Choose another place.") from error
+        raise ScopeError(
+            f"{path} cannot be written: {reason_of(error)}.", "Choose another place."
+        ) from error
     return count

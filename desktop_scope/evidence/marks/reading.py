@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from desktop_scope.errors import ScopeError
+from desktop_scope.errors import ScopeError, reason_of
 
 MOST_BYTES = 1 << 30  # of a file, unpacked
 MOST_LINE_BYTES = 4 << 20
@@ -96,7 +96,9 @@ def read_labels(path: Path) -> Found:
             else:
                 yield from _read_lines(stream)
     except (OSError, EOFError, zlib.error) as error:
-        raise ScopeError(f"{path} cannot be read: {error}.", "Get it again.") from error
+        raise ScopeError(
+            f"{path} cannot be read: {reason_of(error)}.", "Check the path, or get it again."
+        ) from error
 
 
 class _Bounded(io.RawIOBase):
