@@ -14,6 +14,7 @@ from desktop_scope.cli.common import (
     terminal_job,
 )
 from desktop_scope.errors import ScopeError
+from desktop_scope.wording import counted
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
@@ -134,7 +135,7 @@ def table(result: dict[str, Any]) -> str:
     labelled = result["labelled"]
     what = "Evidence about" if labelled is not None else "What fires together with"
     lines = [
-        f"{what} {result['features']:,} features from {result['tokens']:,} tokens in "
+        f"{what} {result['features']:,} features from {counted(result['tokens'], 'token')} in "
         f"{result['seconds']:.0f} s, in {where}."
     ]
     if labelled is not None:

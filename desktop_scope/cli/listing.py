@@ -12,6 +12,7 @@ from desktop_scope import paths
 from desktop_scope.cli.common import columns, terminal_job
 from desktop_scope.library.entries import Library, ModelEntry, PackEntry, SaeEntry, as_text
 from desktop_scope.library.matching import Match, fit
+from desktop_scope.wording import counted
 
 NAME = "list"
 HELP = "Models, SAEs and packs found on this machine."
@@ -126,13 +127,15 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _model_row(model: dict[str, Any]) -> list[str]:
-    size = f"{model['n_layers']} layers × {model['d_model']}" if model["n_layers"] else ""
+    size = (
+        f"{counted(model['n_layers'], 'layer')} × {model['d_model']}" if model["n_layers"] else ""
+    )
     weight = f"{model['bytes'] / 1e9:.2f} GB"
     return [model["id"], model["architecture"], size, weight, model["problem"] or model["path"]]
 
 
 def _pack_row(pack: dict[str, Any]) -> list[str]:
-    return [pack["id"], f"{pack['n_saes']} SAEs", pack["problem"] or pack["path"]]
+    return [pack["id"], counted(pack["n_saes"], "SAE"), pack["problem"] or pack["path"]]
 
 
 def _sae_row(sae: dict[str, Any]) -> list[str]:

@@ -142,8 +142,7 @@ def table(result: dict[str, Any]) -> str:
     ]
     for cost in damage["near"]:
         lines.append(
-            f"  {len(cost['texts'])} {cost['title']}: KL {cost['kl']:.3f}, "
-            f"{cost['nll_delta']:+.3f} nats less likely"
+            f"  {cost['title']}: KL {cost['kl']:.3f}, {cost['nll_delta']:+.3f} nats less likely"
         )
         topics = ", ".join(f"{one['topic']} {one['nll_delta']:+.2f}" for one in cost["topics"])
         lines += [f"    {topics}"] * bool(topics)

@@ -19,6 +19,7 @@ from desktop_scope.engine.types import Intervention, Prompt
 from desktop_scope.errors import ScopeError
 from desktop_scope.experiments.requests import FACTORS, RunControls, SweepStrengths
 from desktop_scope.experiments.types import Interval
+from desktop_scope.wording import counted
 
 NAME = "sweep"
 HELP = "Effect against cost over strengths, the safe range, and controls."
@@ -159,7 +160,7 @@ def table(result: dict[str, Any]) -> str:
     best = result["best"]
     lines = [
         f"Effect: nats by which these became likelier: {', '.join(result['words'])}",
-        f"Over {len(result['prompts'])} prompts; in brackets 95 % bootstrap intervals",
+        f"Over {counted(len(result['prompts']), 'prompt')}; in brackets 95 % bootstrap intervals",
         "",
         columns(rows, right=frozenset({0, 1, 3, 5})),
         "",

@@ -22,6 +22,7 @@ from desktop_scope.engine.types import Bools, FeatureActs, FeatureId, Floats, In
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.types import Found, Measure
 from desktop_scope.experiments.ranks import Ranked, auroc_interval, q_values, welch_t
+from desktop_scope.wording import counted
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
@@ -184,7 +185,7 @@ def contrast_texts(
             notes.append(f"Texts that are there twice in {name} count once.")
         sides.append(distinct)
     if both := len(set(sides[0]) & set(sides[1])):
-        notes.append(f"{both} texts are in A and in B.")
+        notes.append(f"{counted(both, 'text')} {'is' if both == 1 else 'are'} in A and in B.")
     acts = engine.read((*sides[0], *sides[1]), job)
     return contrast(acts, len(sides[0]), check=job.check, limit=limit, notes=notes)
 

@@ -20,6 +20,7 @@ from desktop_scope.experiments.effect import EffectMeter
 from desktop_scope.experiments.requests import RunControls
 from desktop_scope.experiments.statistics import interval
 from desktop_scope.experiments.types import Control, ControlRow, Controls
+from desktop_scope.wording import counted
 
 _ASKED = 6  # words that the built-in instruction names
 
@@ -139,7 +140,7 @@ class ControlStudy:
             return f"asked for instead: “{self._request.instruction or 'talk about its words'}”"
         return {
             Control.FEATURE: "the push itself",
-            Control.RANDOM: f"random features, equally long ({draws} draws)",
+            Control.RANDOM: f"random features, equally long ({counted(draws, 'draw')})",
             Control.OPPOSITE: "the wrong sign",
         }[control]
 

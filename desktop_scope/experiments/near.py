@@ -33,6 +33,7 @@ from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.catalogue import Catalogue
 from desktop_scope.evidence.types import Example
 from desktop_scope.experiments.types import TopicsRead
+from desktop_scope.wording import counted
 
 _MOST_TOPICS = 8
 _ACTIVE = 2.0  # times the average over all topics
@@ -95,11 +96,11 @@ class NearTexts:
         texts = tuple(itertools.islice(self._with_its_words(features), _MOST_PASSAGES))
         sets = (
             Passages(
-                f"short texts on which {who} most",
+                f"{counted(len(topics), 'short text')} on which {who} most",
                 tuple(topic.text for topic in topics),
                 tuple(topic.name for topic in topics),
             ),
-            Passages(f"passages with the words on which {who}", texts),
+            Passages(f"{counted(len(texts), 'passage')} with the words on which {who}", texts),
         )
         return tuple(passages for passages in sets if passages.texts)
 

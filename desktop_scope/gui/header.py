@@ -18,6 +18,7 @@ from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.zoom_bar import ZoomBar
+from desktop_scope.wording import counted
 
 _LISTED = 40  # SAEs in the menu; more are in the library
 
@@ -77,11 +78,13 @@ class Header(QWidget):
     def _draw_count(self, state: AppState) -> None:
         """How many are open, with the worst light of those that were examined."""
         n = len(state.saes)
-        self._saes.setText("no SAE open ▾" if not n else "1 SAE ▾" if n == 1 else f"{n} SAEs ▾")
+        self._saes.setText(f"{counted(n, 'SAE')} ▾" if n else "no SAE open ▾")
         lights = [doctor.light(state, health.slot) for health in state.health]
         worst = max(lights, key=doctor.SEVERITY.index, default=None)
         self._saes.setIcon(icon_of(worst) if worst else QIcon())
-        self._saes.setAccessibleName(f"{n} SAEs open, {worst.name if worst else 'not checked'}")
+        self._saes.setAccessibleName(
+            f"{counted(n, 'SAE')} open, {worst.name if worst else 'not checked'}"
+        )
 
     @Slot()
     def _want_library(self) -> None:

@@ -85,6 +85,46 @@ def set_ruled(state: AppState, key: Key, ruled: bool) -> AppState:
     return select(state, feature=feature)
 
 
+def add_trigger(state: AppState, key: Key, feature: FeatureId, max_active: float) -> AppState:
+    """Have a dial's rule look at one feature more: any of them suffices."""
+    dial = _ruled(state, key)
+    if dial is None or dial.rule is None or feature in features_of(dial.rule):
+        return state
+    full = state.full_strength(feature, max_active)
+    triggers = (*dial.rule.triggers, Trigger(feature, round(full / 4, 2)))
+    return change_dial(state, key, rule=replace(dial.rule, triggers=triggers))
+
+
+def remove_trigger(state: AppState, key: Key, feature: FeatureId) -> AppState:
+    """Have a dial's rule look at one feature less; the last one stays."""
+    dial = _ruled(state, key)
+    if dial is None or dial.rule is None:
+        return state
+    left = tuple(trigger for trigger in dial.rule.triggers if trigger.feature != feature)
+    return change_dial(state, key, rule=replace(dial.rule, triggers=left)) if left else state
+
+
+def set_threshold(state: AppState, key: Key, feature: FeatureId, above: float) -> AppState:
+    """How strong a feature must be for a dial's rule to fire."""
+    dial = _ruled(state, key)
+    if dial is None or dial.rule is None:
+        return state
+    triggers = tuple(
+        trigger._replace(above=above) if trigger.feature == feature else trigger
+        for trigger in dial.rule.triggers
+    )
+    return change_dial(state, key, rule=replace(dial.rule, triggers=triggers))
+
+
+def features_of(rule: Rule) -> tuple[FeatureId, ...]:
+    """What a rule looks at."""
+    return tuple(trigger.feature for trigger in rule.triggers)
+
+
+def _ruled(state: AppState, key: Key) -> Dial | None:
+    return next((dial for dial in state.rack if dial.key == key and dial.rule is not None), None)
+
+
 def _first_rule(dial: Dial, feature: FeatureId) -> Rule:
     """Above a quarter of the maximum, to begin with."""
     full = dial.max_active if dial.feature == feature else 4.0

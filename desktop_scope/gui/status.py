@@ -12,6 +12,7 @@ from desktop_scope.gui.state import AppState, JobStatus
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted, percent
+from desktop_scope.wording import counted
 
 # What a job is called until it reports something itself; lookups are too short to mention.
 _WORDS = {
@@ -120,7 +121,9 @@ class StatusStrip(QStatusBar):
             self._model.setToolTip(f"{model.architecture}{packed}; {model.path}")
         if "trace" in fields and state.trace is not None:
             trace = state.trace
-            self._traced.setText(f"{trace.n_tokens} tokens traced in {trace.seconds:.2f} s")
+            self._traced.setText(
+                f"{counted(trace.n_tokens, 'token')} traced in {trace.seconds:.2f} s"
+            )
         self._draw_memory()
 
     def _draw_job(self, job: JobStatus | None, state: AppState) -> None:

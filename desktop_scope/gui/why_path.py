@@ -13,6 +13,7 @@ from desktop_scope.gui.why_words import ends, node_help, piece
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.graph_view import GraphView
 from desktop_scope.gui.widgets.painting import muted, percent
+from desktop_scope.wording import counted
 
 _FIRST = 8  # percent
 _PAUSE_MS = 250
@@ -88,7 +89,7 @@ class PathView(QWidget):
             self._view.set_drawing(drawing, *_words(state, drawing))
         n = len(drawing.graph.causes)
         share = float(why.explanation.shares[min(n, len(why.explanation.causes)) - 1])
-        self._shown.setText(f"{n} features, {percent(share)} of all effects")
+        self._shown.setText(f"{counted(n, 'feature')}, {percent(share)} of all effects")
         pinned = {pin.feature for pin in state.pins}
         marked = [
             number

@@ -15,6 +15,7 @@ from desktop_scope.library.folders import Recent, Shelf, add_folder, note_opened
 from desktop_scope.library.matching import Match, fit, same_model
 from desktop_scope.library.model_names import name_of
 from desktop_scope.library.requests import ScanLibrary
+from desktop_scope.wording import counted
 
 _RECENT_LISTED = 4  # the models are what one looks for here; the menu has them all
 _READ_AT_ONCE = 64  # SAE files between two listings
@@ -176,7 +177,9 @@ def _openable(request: Browse, found: Library) -> Iterator[Openable]:
         if all(word in f"{name} {saes}".casefold() for word in words):
             yield Openable("recent", name, saes, Workspace(recent.saes, recent.model))
     for pack in found.packs:
-        about = f"{pack.n_saes} SAEs, {pack.n_features:,} features with examples and labels"
+        about = (
+            f"{counted(pack.n_saes, 'SAE')}, {pack.n_features:,} features with examples and labels"
+        )
         workspace = Workspace((pack.path,))
         yield Openable("pack", pack.id, about, workspace, problem=pack.problem)
     for model in found.models:
@@ -212,7 +215,8 @@ def _packs_of(model: ModelEntry, library: Library) -> Iterator[Attachable]:
 
 
 def _of_pack(pack: PackEntry) -> Attachable:
-    about = f"pack with {pack.n_saes} SAEs, {pack.n_features:,} features with examples and labels"
+    saes = counted(pack.n_saes, "SAE")
+    about = f"pack with {saes}, {pack.n_features:,} features with examples and labels"
     words = "  ·  ".join(filter(None, [about, pack.figures]))
     return Attachable(pack.path, pack.id, words, pack=True, problem=pack.problem)
 
@@ -242,7 +246,7 @@ def _inside(sae: SaeEntry) -> list[str]:
 
 
 def _size(model: ModelEntry) -> str:
-    layers = f"{model.n_layers} layers  ·  " if model.n_layers else ""
+    layers = f"{counted(model.n_layers, 'layer')}  ·  " if model.n_layers else ""
     kind = "GGUF  ·  " if model.path.suffix.lower() == ".gguf" else ""
     return f"{layers}{kind}{size_words(model.bytes)}"
 

@@ -11,6 +11,7 @@ from desktop_scope.experiments.audit import PLAIN, Condition, Figures, Study
 from desktop_scope.experiments.audit_table import Aim, Part
 from desktop_scope.gui.widgets.bias_chart import Bar, BiasChart
 from desktop_scope.gui.widgets.painting import muted, number, percent
+from desktop_scope.wording import counted
 
 _HEADINGS = {
     Part.FIND: "Features are found on these",
@@ -80,7 +81,9 @@ def in_words(figures: Figures, aim: Aim) -> str:
         if aim is Aim.ACCURACY
         else f"spread {number(figures.spread)}, mean {number(figures.mean)}"
     )
-    return f"{figures.n} rows: {main}; both answers {percent(figures.mass)} of what is said"
+    return (
+        f"{counted(figures.n, 'row')}: {main}; both answers {percent(figures.mass)} of what is said"
+    )
 
 
 def sides(study: Study) -> str:

@@ -22,6 +22,7 @@ from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.painting import muted, number, percent
 from desktop_scope.gui.widgets.row_list import Row, RowList
+from desktop_scope.wording import counted
 
 _PLACES = (
     (Where.EVERYWHERE, "everywhere", "At every token that the SAE encodes"),
@@ -142,9 +143,9 @@ class FeaturesPage(QWidget):
         n = len(audit.ticked)
         with QSignalBlocker(self._factor):
             self._factor.setCurrentIndex([f for f, _ in _FACTORS].index(audit.factor))
-        self._go.setText(f"Try without {n} feature{'s' * (n != 1)}" if n else "Try without")
+        self._go.setText(f"Try without {counted(n, 'feature')}" if n else "Try without")
         if audit.factor:
-            self._go.setText(f"Turn down {n} feature{'s' * (n != 1)}" if n else "Turn down")
+            self._go.setText(f"Turn down {counted(n, 'feature')}" if n else "Turn down")
         self._go.setEnabled(bool(n) and digest is not None)
 
     def focus_first(self) -> None:

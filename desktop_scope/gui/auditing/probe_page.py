@@ -25,6 +25,7 @@ from desktop_scope.gui.states.shift import ShiftState
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.painting import muted, number, percent
 from desktop_scope.gui.widgets.row_list import Row, RowList
+from desktop_scope.wording import counted
 
 _WHAT = (
     "A probe is trained on texts where what it should tell always goes along with something else; "
@@ -128,7 +129,7 @@ class ProbePage(QWidget):
         study, self._ticked = shift.study, shift.ticked
         self._stack.setCurrentIndex(0 if study is None else 1)
         n = len(shift.ticked)
-        self._go.setText(f"Train without {n} feature{'s' * (n != 1)}" if n else "Train without")
+        self._go.setText(f"Train without {counted(n, 'feature')}" if n else "Train without")
         self._go.setEnabled(bool(n) and study is not None and study.digest is not None)
         if study is None:
             return

@@ -13,6 +13,7 @@ from desktop_scope.gui import theme
 from desktop_scope.gui.auditing.bias_page import SCORE_HELP, bars_of
 from desktop_scope.gui.widgets.bias_chart import BiasChart
 from desktop_scope.gui.widgets.painting import muted, number, percent
+from desktop_scope.wording import counted
 
 _MEANING = {
     Outcome.CORRECTED: "Better on rows never looked at, by more than random features do, while "
@@ -110,8 +111,11 @@ class ResultPage(QWidget):
         how = f"at {percent(factor)}" if factor else "off"
         lines = (
             ("nothing off", [PLAIN]),
-            (f"{n} feature{'s' * (n != 1)} {how}", [study.chosen]),
-            (f"random ones {how}, {len(study.controls) or N_RANDOM} draws", list(study.controls)),
+            (f"{counted(n, 'feature')} {how}", [study.chosen]),
+            (
+                f"random ones {how}, {counted(len(study.controls) or N_RANDOM, 'draw')}",
+                list(study.controls),
+            ),
         )
         for row, (words, conditions) in enumerate(lines, start=1):
             self._cells[row, 0].setText(words)

@@ -31,6 +31,7 @@ from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.feature_filters import Chosen, FeatureFilters
 from desktop_scope.gui.widgets.feature_table import FeatureTable
 from desktop_scope.gui.widgets.painting import muted
+from desktop_scope.wording import counted
 
 _TYPING_PAUSE_MS = 60
 _PHRASE_PAUSE_MS = 400  # a phrase is run through the model
@@ -353,9 +354,9 @@ def _verdict(state: AppState) -> tuple[str, str]:
     held = contrast.held_out
     checked = "" if held is None else f"kept aside: AUROC {held.auroc:.2f} · "
     details = (
-        f"A: {contrast.n_a} texts, B: {contrast.n_b}. Of each text a feature's mean activation per "
-        "token counts.\nRank-sum test per feature; false claims held to 5 % of all claims "
-        "(Benjamini–Hochberg)."
+        f"A: {counted(contrast.n_a, 'text')}, B: {contrast.n_b}. Of each text a feature's mean "
+        "activation per token counts.\nRank-sum test per feature; false claims held to 5 % of all "
+        "claims (Benjamini–Hochberg)."
     )
     if held is not None:
         details += (

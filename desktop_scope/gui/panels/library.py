@@ -32,6 +32,7 @@ from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.painting import muted
 from desktop_scope.gui.widgets.row_list import Row, RowList
 from desktop_scope.library.browsing import Attachable, Openable, size_words
+from desktop_scope.wording import counted
 
 _TYPING_PAUSE_MS = 60
 _SORTS = {"recent": "opened lately", "pack": "pack", "model": ""}
@@ -161,8 +162,7 @@ class LibraryPanel(Panel):
         if not state.listing.saes:
             self._no_saes.set_text(_no_saes(state, bool(scan) or read))
         n_models, n_saes = len(state.library.models), len(state.library.saes)
-        found = f"{n_models:,} model{'s' * (n_models != 1)}, {n_saes:,} autoencoder"
-        found += "s" * (n_saes != 1)
+        found = f"{counted(n_models, 'model')}, {counted(n_saes, 'autoencoder')}"
         self._models_head.setText(f"{found} so far …" if scan else f"{found} on this machine")
         target, what = self._target(state)
         self._room.setText(_room_words(state))

@@ -32,6 +32,7 @@ from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Pixels, muted, number
 from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.point_map import PointMap
+from desktop_scope.wording import counted
 
 _CLOSE_UP = 24.0  # the zoom of “Find”
 _DIFFERENCE = "difference"
@@ -165,7 +166,7 @@ class MapPanel(Panel):
             return
         self._points.set_points(found.points, self._colors_of(found), found.regions)
         n, every = len(found.points), found.n_features
-        self._about.setText(f"{n:,} features" if n == every else f"{n:,} of {every:,} features")
+        self._about.setText(counted(n, "feature") if n == every else f"{n:,} of {every:,} features")
 
     def _colors_of(self, found: FeatureMap) -> Pixels:
         by = self._color.currentData()

@@ -27,6 +27,7 @@ from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.chip_row import ChipRow
 from desktop_scope.gui.widgets.painting import muted
+from desktop_scope.wording import counted
 
 _TYPING_PAUSE_MS = 150
 _SHORT = 60
@@ -214,4 +215,4 @@ def _length(state: AppState) -> str:
         return ""
     own = int(trace.own[: trace.n_prompt].sum())
     around = f" + {trace.n_prompt - own} of the chat’s frame" if trace.prompt.chat else ""
-    return f"{own} token{'s' if own != 1 else ''}{around}"
+    return f"{counted(own, 'token')}{around}"

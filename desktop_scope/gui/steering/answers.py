@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, 
 from desktop_scope.engine.types import Generation, Prompt, Role
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.painting import muted, number
+from desktop_scope.wording import counted
 
 
 class Answers(QWidget):
@@ -77,4 +78,4 @@ def _figures(answer: Generation | None) -> str:
         return ""
     rate = f", {number(answer.tokens_per_second)} tokens/s" if answer.tokens_per_second else ""
     stopped = f"  ·  ended by a rule: {answer.stopped}" if answer.stopped else ""
-    return f"  ·  {len(answer.ids)} tokens{rate}{stopped}"
+    return f"  ·  {counted(len(answer.ids), 'token')}{rate}{stopped}"

@@ -10,6 +10,7 @@ from desktop_scope.engine.types import Generation
 from desktop_scope.gui import theme
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.painting import muted
+from desktop_scope.wording import counted
 
 _FORGOTTEN_SHOWN = 3
 _SIGNS = {Word.SAFE: "●", Word.STRAINED: "◐", Word.BROKEN: "○"}
@@ -83,13 +84,13 @@ def _figures(damage: Damage, repeats: float, forgets: tuple[str, ...]) -> str:
 def _explained(damage: Damage) -> str:
     lines = [
         f"KL {damage.kl:.3f}: how far the next-token probabilities move on texts that have nothing",
-        f"to do with it, nats per token ({damage.n_tokens} tokens); these texts became "
+        f"to do with it, nats per token ({counted(damage.n_tokens, 'token')}); these texts became "
         f"{_signed(-damage.nll_delta)} likelier.",
     ]
     for cost in damage.near:
         lines.append(
-            f"{len(cost.texts)} {cost.title}: KL {cost.kl:.3f}, {_signed(-cost.nll_delta)} nats "
-            f"likelier per token ({cost.n_tokens} tokens)"
+            f"{cost.title}: KL {cost.kl:.3f}, {_signed(-cost.nll_delta)} nats "
+            f"likelier per token ({counted(cost.n_tokens, 'token')})"
         )
         lines += [f"    {name} {_signed(-lost)}" for name, lost in cost.by_name]
     if damage.quiz is not None:

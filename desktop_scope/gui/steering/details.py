@@ -9,7 +9,6 @@ from PySide6.QtCore import QSignalBlocker, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -24,6 +23,7 @@ from desktop_scope.gui import actions, rack_actions
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.states.dials import TURNS, Dial, Unit
 from desktop_scope.gui.steering.rule_trial import RuleTrial
+from desktop_scope.gui.steering.triggers import Triggers
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.dial import MODES
@@ -71,19 +71,20 @@ class Details(QWidget):
             ),
         )
         self._when.activated.connect(self._ruled)
-        self._trigger = tool_button("", "Show the feature that the rule looks at")
-        self._trigger.clicked.connect(self._show_trigger)
+        self._triggers = Triggers()
+        self._triggers.raised.connect(self._raised)
+        self._triggers.shown.connect(self._show_trigger)
+        self._triggers.removed.connect(self._remove_trigger)
         self._take = tool_button(
-            "Use the selected feature", "Let the rule look at the feature whose card is shown"
+            "Or the selected feature",
+            "Let the rule fire for the feature whose card is shown, too: any of them suffices",
         )
         self._take.clicked.connect(self._take_selected)
-        self._above = spin(QDoubleSpinBox(), "Threshold of the rule", 0, 1e6)
-        self._above.setPrefix("exceeds ")
-        self._above.valueChanged.connect(self._edited)
         self._within = spin(QSpinBox(), "How many tokens back counts; 1: this token alone", 1, 1000)
+        self._within.setSpecialValueText("at this token")
         self._within.setPrefix("within ")
         self._within.setSuffix(" tokens")
-        self._within.valueChanged.connect(self._edited)
+        self._within.valueChanged.connect(self._looks_back)
         self._here = tool_button(
             "As at the selected token", "Set the threshold just below what it is there"
         )
@@ -107,13 +108,14 @@ class Details(QWidget):
         where.addWidget(self._unit)
         when = QHBoxLayout()
         when.setSpacing(8)
-        for widget in (muted(QLabel("When")), self._when, self._trigger, self._above, self._within):
+        for widget in (muted(QLabel("When")), self._when, self._within):
             when.addWidget(widget)
         when.addStretch(1)
         self._rule = QWidget()
         more = QHBoxLayout(self._rule)
         more.setContentsMargins(0, 0, 0, 0)
         more.setSpacing(8)
+        more.addWidget(self._triggers)
         more.addWidget(self._histogram, 1)
         side = QVBoxLayout()
         side.setSpacing(2)
@@ -151,7 +153,7 @@ class Details(QWidget):
         self._unit.model().item(1).setEnabled(bool(np.isfinite(dial.median_norm)))
         rule = dial.rule
         self._when.setCurrentIndex(0 if rule is None else 1)
-        for widget in (self._trigger, self._above, self._within, self._rule, self._trial):
+        for widget in (self._within, self._rule, self._trial):
             widget.setVisible(rule is not None)
         self._message.setVisible(dial.mode is Mode.STOP)
         if rule is not None:
@@ -160,10 +162,9 @@ class Details(QWidget):
             self._message.setText(dial.message)
 
     def _draw_rule(self, state: AppState, rule: Rule) -> None:
-        trigger = rule.triggers[0]
-        self._trigger.setText(state.name_of(trigger.feature))
-        with QSignalBlocker(self._above), QSignalBlocker(self._within):
-            self._above.setValue(trigger.above)
+        trigger = _looked_at(state, rule)
+        self._triggers.show_rule(rule, state.name_of)
+        with QSignalBlocker(self._within):
             self._within.setValue(rule.within)
         card = state.card
         shown = card is not None and card.feature == trigger.feature
@@ -174,7 +175,9 @@ class Details(QWidget):
         self._histogram.set_marker(trigger.above)
         self._trial.show_rule(state, rule)
         self._here.setEnabled(_value_here(state, trigger.feature) > 0)
-        self._take.setEnabled(card is not None and not shown)
+        self._take.setEnabled(
+            card is not None and card.feature not in rack_actions.features_of(rule)
+        )
 
     def _dial(self, state: AppState | None = None) -> Dial | None:
         state = state or self._store.state
@@ -211,33 +214,40 @@ class Details(QWidget):
             self._store.act(rack_actions.set_ruled, dial.key, ruled)
 
     @Slot()
-    def _edited(self) -> None:
+    def _looks_back(self) -> None:
         dial = self._dial()
         if dial is not None and dial.rule is not None:
-            trigger = dial.rule.triggers[0]._replace(above=self._above.value())
-            triggers = (trigger, *dial.rule.triggers[1:])
-            self._change(rule=Rule(triggers, self._within.value()))
+            self._change(rule=replace(dial.rule, within=self._within.value()))
+
+    @Slot(object, float)
+    def _raised(self, feature: FeatureId, above: float) -> None:
+        dial = self._dial()
+        if dial is not None:
+            self._store.act(rack_actions.set_threshold, dial.key, feature, above)
 
     @Slot()
     def _as_here(self) -> None:
-        dial = self._dial()
+        dial, state = self._dial(), self._store.state
         if dial is not None and dial.rule is not None:
-            value = _value_here(self._store.state, dial.rule.triggers[0].feature)
-            self._above.setValue(round(value * 0.95, 2))
+            feature = _looked_at(state, dial.rule).feature
+            self._raised(feature, round(_value_here(state, feature) * 0.95, 2))
 
     @Slot()
     def _take_selected(self) -> None:
         dial, card = self._dial(), self._store.state.card
-        if dial is not None and dial.rule is not None and card is not None:
-            full = self._store.state.full_strength(card.feature, card.max_active)
-            trigger = Trigger(card.feature, round(full / 4, 2))
-            self._change(rule=replace(dial.rule, triggers=(trigger,)))
+        if dial is not None and card is not None:
+            more = dial.key, card.feature, card.max_active
+            self._store.act(rack_actions.add_trigger, *more)
 
-    @Slot()
-    def _show_trigger(self) -> None:
+    @Slot(object)
+    def _show_trigger(self, feature: FeatureId) -> None:
+        self._store.act(actions.select, feature=feature)
+
+    @Slot(object)
+    def _remove_trigger(self, feature: FeatureId) -> None:
         dial = self._dial()
-        if dial is not None and dial.rule is not None:
-            self._store.act(actions.select, feature=dial.rule.triggers[0].feature)
+        if dial is not None:
+            self._store.act(rack_actions.remove_trigger, dial.key, feature)
 
     @Slot()
     def _worded(self) -> None:
@@ -258,6 +268,12 @@ def _place_of(where: Positions) -> int:
     if where.tokens:
         return 3
     return 0 if where.prompt and where.answer else 1 if where.prompt else 2
+
+
+def _looked_at(state: AppState, rule: Rule) -> Trigger:
+    """The trigger whose card is shown, or else the first."""
+    shown = state.card.feature if state.card is not None else None
+    return next((one for one in rule.triggers if one.feature == shown), rule.triggers[0])
 
 
 def _value_here(state: AppState, feature: FeatureId) -> float:

@@ -27,6 +27,7 @@ from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.painting import muted, number
 from desktop_scope.gui.widgets.row_list import Row, RowList
+from desktop_scope.wording import counted
 
 _ALL_SHOWN = 4  # dials; of more the rest is counted
 PUSH_HELP = (
@@ -227,7 +228,7 @@ def push_words(recipe: Recipe) -> str:
     pushes = recipe.pushes
     if not pushes:
         n_off = sum(dial.mode is Mode.ABLATE for dial in recipe.dials)
-        return f"{n_off} feature{'s' * (n_off != 1)} off" if n_off else f"{len(recipe.dials)} dials"
+        return f"{counted(n_off, 'feature')} off" if n_off else counted(len(recipe.dials), "dial")
     low, high = number(min(pushes)), number(max(pushes))
     return f"push {low}" if low == high else f"push {low} to {high}"
 

@@ -19,6 +19,7 @@ from desktop_scope.gui import actions, chat_actions
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.numbers import spin
+from desktop_scope.wording import counted
 
 
 def sampling_button(store: Store) -> QToolButton:
@@ -36,9 +37,9 @@ def sampling_button(store: Store) -> QToolButton:
 def sampling_words(sampling: Sampling) -> str:
     """What the button says."""
     if sampling.temperature == 0:
-        return f"{sampling.max_new_tokens} tokens, likeliest"
+        return f"{counted(sampling.max_new_tokens, 'token')}, likeliest"
     return (
-        f"{sampling.max_new_tokens} tokens, temperature {sampling.temperature:g}, "
+        f"{counted(sampling.max_new_tokens, 'token')}, temperature {sampling.temperature:g}, "
         f"seed {sampling.seed}"
     )
 
