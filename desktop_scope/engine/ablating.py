@@ -6,8 +6,9 @@ attention mask; it is never read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,24 +17,21 @@ from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
+from desktop_scope.engine.rules import settled
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.types import Floats, Intervention
 from desktop_scope.engine.worker import Job
 
+_T = TypeVar("_T")
 _TOKENS_AT_ONCE = 2048  # padding included: bounds the memory of a batch
 
 
 @dataclass(frozen=True)
 class Run:
-    """One text, and what is done while the model reads it.
-
-    Attributes:
-        tokens: Where interventions apply; None for everywhere.
-    """
+    """One text, and what is done while the model reads it."""
 
     ids: tuple[int, ...]
     interventions: tuple[Intervention, ...] = ()
-    tokens: tuple[int, ...] | None = None
 
     def continued(self, answer: tuple[int, ...]) -> Run:
         """The text with all of an answer but its last token, which nothing follows."""
@@ -73,54 +71,69 @@ def padded(texts: Sequence[Sequence[int]], device: torch.device) -> torch.Tensor
     return torch.from_numpy(ids).to(device)
 
 
-def run_batch(
-    model: LanguageModel, saes: Sequence[Sae], runs: Sequence[Run], job: Job
-) -> torch.Tensor:
-    """One pass: [batch, pos, d_model] after the final norm; the padding is rubbish."""
-    ids = padded([run.ids for run in runs], model.device)
-    edits = checked(edits_of(runs, saes, ids.shape[1]), model.parts, job.check)
-    return model.hidden(ids, edits, use_cache=False)
+class Together:
+    """Interventions of its own for each text of a batch, used like ``Steering`` for one set.
+
+    Args:
+        sets: One for each text; texts with the same one share it.
+    """
+
+    def __init__(self, sets: Sequence[tuple[Intervention, ...]], saes: Sequence[Sae]) -> None:
+        rows: dict[tuple[Intervention, ...], list[int]] = {}
+        for n, interventions in enumerate(sets):
+            rows.setdefault(interventions, []).append(n)
+        self._parts = [(Steering(items, saes), places) for items, places in rows.items()]
+
+    def place(self, n_prompt: torch.Tensor, positions: torch.Tensor | None = None) -> None:
+        """Say where the tokens of the next pass stand; see ``Steering``."""
+        for steering, rows in self._parts:
+            steering.n_prompt = n_prompt[rows]
+            steering.positions = None if positions is None else positions[rows]
+
+    def edits(self) -> dict[HookPoint, Edit]:
+        """By hook, what is done there to each text."""
+        if len(self._parts) == 1:
+            return self._parts[0][0].edits()
+        by_point: dict[HookPoint, list[tuple[list[int], Edit]]] = {}
+        for steering, rows in self._parts:
+            for point, edit in steering.edits().items():
+                by_point.setdefault(point, []).append((rows, edit))
+        return {point: _in_rows(parts) for point, parts in by_point.items()}
+
+    def settle(self, run: Callable[[], _T]) -> _T:
+        """Make a pass; several, where a rule of any text asks for it."""
+        for steering, _ in self._parts:
+            steering.begin()
+        return settled([watch for steering, _ in self._parts for watch in steering.watches], run)
 
 
-def edits_of(runs: Sequence[Run], saes: Sequence[Sae], length: int) -> dict[HookPoint, Edit]:
-    """By hook, what is done to each text of a batch that is padded to one length."""
-    together: dict[tuple[Intervention, ...], list[int]] = {}
-    for n, run in enumerate(runs):
-        if run.interventions:
-            together.setdefault(run.interventions, []).append(n)
-    everywhere = all(run.tokens is None for run in runs)
-    chosen = None if everywhere else torch.stack([_chosen(run, length) for run in runs])
-    by_point: dict[HookPoint, list[tuple[list[int], Edit]]] = {}
-    for interventions, rows in together.items():
-        for point, edit in Steering(interventions, saes).edits().items():
-            by_point.setdefault(point, []).append((rows, edit))
-    return {point: _in_rows(parts, chosen) for point, parts in by_point.items()}
-
-
-def _chosen(run: Run, length: int) -> torch.Tensor:
-    """[length] where a text's interventions apply."""
-    chosen = torch.full((length,), run.tokens is None)
-    if run.tokens is not None:
-        chosen[list(run.tokens)] = True
-    return chosen
-
-
-def _in_rows(parts: Sequence[tuple[list[int], Edit]], chosen: torch.Tensor | None) -> Edit:
+def _in_rows(parts: Sequence[tuple[list[int], Edit]]) -> Edit:
     """Several edits of one hook, each of its own texts of the batch."""
 
     def edit(y: torch.Tensor) -> torch.Tensor | None:
         result: torch.Tensor | None = None
         for rows, part in parts:
             changed = part(y[rows])
-            if changed is None:
-                continue
-            if chosen is not None:
-                changed = torch.where(chosen[rows].to(y.device)[..., None], changed, y[rows])
-            result = y.clone() if result is None else result
-            result[rows] = changed
+            if changed is not None:
+                result = y.clone() if result is None else result
+                result[rows] = changed
         return result
 
     return edit
+
+
+def run_batch(
+    model: LanguageModel, saes: Sequence[Sae], runs: Sequence[Run], job: Job
+) -> torch.Tensor:
+    """One pass: [batch, pos, d_model] after the final norm; the padding is rubbish."""
+    ids = padded([run.ids for run in runs], model.device)
+    edits = checked(edits_of(runs, saes), model.parts, job.check)
+    return model.hidden(ids, edits, use_cache=False)
+
+
+def edits_of(runs: Sequence[Run], saes: Sequence[Sae]) -> dict[HookPoint, Edit]:
+    """By hook, what is done to each text of a batch."""
+    return Together([run.interventions for run in runs], saes).edits()
 
 
 def score(

@@ -130,8 +130,7 @@ class DamageMeter:
             job.progress(steps - 2, steps, "Asking the quiz")
             quiz = self._questionnaire.ask(self.ready(self._measured), job)
             job.progress(steps - 1, steps, "Asking for short answers")
-            items = for_all_tokens(self._measured)
-            self._examined = quiz, self._conversation.ask(Steering(items, self._saes), job)
+            self._examined = quiz, self._conversation.ask(for_all_tokens(self._measured), job)
         return self._examined
 
     def neutral(self, interventions: Sequence[Intervention], job: Job) -> Costs:
@@ -183,7 +182,7 @@ class DamageMeter:
 
     @cached_property
     def _conversation(self) -> Conversation:
-        return Conversation(self._model)
+        return Conversation(self._model, self._saes)
 
     @cached_property
     def _questionnaire(self) -> Questionnaire:

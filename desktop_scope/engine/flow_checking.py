@@ -71,7 +71,7 @@ def _read(
 ) -> dict[HookPoint, torch.Tensor]:
     """What is at some hooks during some runs of the text."""
     seen: dict[HookPoint, torch.Tensor] = {}
-    model, changes = reader.model, edits_of(runs, reader.saes, len(reader.ids))
+    model, changes = reader.model, edits_of(runs, reader.saes)
 
     def keep(point: HookPoint) -> Edit:
         def edit(x: torch.Tensor) -> torch.Tensor | None:

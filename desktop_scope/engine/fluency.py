@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import torch
 
-from desktop_scope.engine.ablating import padded
+from desktop_scope.engine.ablating import Run, padded
 from desktop_scope.engine.answers import answer_all
 from desktop_scope.engine.cost_types import Fluency, repetition
 from desktop_scope.engine.hooks import checked
-from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.model import LanguageModel
-from desktop_scope.engine.types import Prompt
+from desktop_scope.engine.sae import Sae
+from desktop_scope.engine.types import Intervention, Prompt
 from desktop_scope.engine.worker import Job
 
 QUESTIONS = (
@@ -48,24 +48,25 @@ def surprises(
 class Conversation:
     """Asks a model the same plain questions, as often as needed."""
 
-    def __init__(self, model: LanguageModel) -> None:
-        self._model = model
+    def __init__(self, model: LanguageModel, saes: Sequence[Sae]) -> None:
+        self._model, self._saes = model, saes
         chat = model.info.has_chat
         self._prompts = [model.encode(Prompt(question, chat)).ids for question in QUESTIONS]
         self._plain: tuple[float, float] | None = None  # when first needed
 
-    def ask(self, steering: Steering, job: Job) -> Fluency:
+    def ask(self, interventions: tuple[Intervention, ...], job: Job) -> Fluency:
         """Answer with interventions, and without if that was not done yet."""
         if self._plain is None:
-            self._plain = self._judged(self._answers(Steering((), ()), job), job)
-        answers = self._answers(steering, job)
+            self._plain = self._judged(self._answers((), job), job)
+        answers = self._answers(interventions, job)
         surprise, repeats = self._judged(answers, job)
         texts = tuple(self._model.decode(answer).strip() for answer in answers)
         return Fluency(surprise, self._plain[0], repeats, self._plain[1], texts)
 
-    def _answers(self, steering: Steering, job: Job) -> list[list[int]]:
+    def _answers(self, interventions: tuple[Intervention, ...], job: Job) -> list[list[int]]:
+        runs = [Run(tuple(prompt), interventions) for prompt in self._prompts]
         with torch.inference_mode():
-            return answer_all(self._model, self._prompts, steering, _N_TOKENS, job)
+            return answer_all(self._model, self._saes, runs, _N_TOKENS, job)
 
     def _judged(self, answers: list[list[int]], job: Job) -> tuple[float, float]:
         """Surprise and repetition, on average."""

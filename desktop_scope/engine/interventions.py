@@ -209,7 +209,7 @@ class Steering:
 
     def edits(self) -> dict[HookPoint, Edit]:
         """By hook, what is done there."""
-        points = {watch.point for watch in self._watches}
+        points = {watch.point for watch in self.watches}
         for change in self._changes:
             points |= change.rows.keys()
             if change.read_for_later and change.reads is not None:
@@ -218,10 +218,14 @@ class Steering:
 
     def settle(self, run: Callable[[], _T]) -> _T:
         """Make a pass; several, where a rule reads further on than its intervention writes."""
-        if self.start == 0 and self.positions is None:  # a text begins
-            for watch in self._watches:
+        self.begin()
+        return settled(self.watches, run)
+
+    def begin(self) -> None:
+        """Before a pass: rules forget what they saw, where it is the first one over a text."""
+        if self.start == 0 and self.positions is None:
+            for watch in self.watches:
                 watch.forget()
-        return settled(self._watches, run)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -229,11 +233,12 @@ class Steering:
         return tuple(self._gates)
 
     @property
-    def _watches(self) -> list[Watch]:
+    def watches(self) -> list[Watch]:
+        """What the rules look at."""
         return [watch for gate in self._gates.values() for watch in gate.watches]
 
     def _edit_of(self, point: HookPoint) -> Edit:
-        watches = [watch for watch in self._watches if watch.point == point]
+        watches = [watch for watch in self.watches if watch.point == point]
         writers = [change for change in self._changes if point in change.rows]
         readers = [c for c in self._changes if c.read_for_later and c.reads == point]
 

@@ -19,9 +19,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from desktop_scope.engine.ablating import Run
 from desktop_scope.engine.answers import answer_all
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.types import FeatureId, Intervention, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
@@ -61,10 +61,10 @@ def score_answers(
     done = len(trial.answers)
     if done < len(_RUNS):
         job.progress(done, len(_RUNS), "Comparing whole answers")
-        ids = [engine.model.encode(prompt).ids for prompt in prompts]
-        steering = Steering(_RUNS[done](engine, catalogue, trial), engine.saes)
+        pushed = tuple(_RUNS[done](engine, catalogue, trial))
+        runs = [Run(tuple(engine.model.encode(prompt).ids), pushed) for prompt in prompts]
         with torch.inference_mode():
-            found = answer_all(engine.model, ids, steering, N_TOKENS, job)
+            found = answer_all(engine.model, engine.saes, runs, N_TOKENS, job)
         answers = (*trial.answers, tuple(tuple(answer) for answer in found))
         return replace(trial, answers=answers)
     shares = [_shares(catalogue, answers, words) for answers in trial.answers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.fork import Fork
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.requests import MeasureDamage
-from desktop_scope.engine.types import Floats, Intervention, Prompt
+from desktop_scope.engine.types import Floats, Intervention, Positions, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.catalogue import Catalogue
@@ -117,11 +118,13 @@ def choice_of(model: LanguageModel, row: AuditRow, condition: Condition = PLAIN)
             f"“{row.answer}” and “{row.instead}” are the same to this model.",
             "Give answers that differ.",
         )
-    tokens = None
+    interventions = condition.interventions
     if condition.where is Where.WORDS and condition.off:
         own = [*encoded.own, *[True] * len(begun)]
         tokens = places_of(model, ids, row.word, own) if row.word else ()
-    return Choice(Run(ids, condition.interventions, tokens), answer, instead)
+        at = Positions(tokens=tokens)
+        interventions = tuple(replace(item, positions=at) for item in interventions if tokens)
+    return Choice(Run(ids, interventions), answer, instead)
 
 
 def places_of(

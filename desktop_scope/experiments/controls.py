@@ -16,7 +16,8 @@ from desktop_scope.engine.sae import sae_of
 from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt, Vector
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
-from desktop_scope.experiments.effect import EffectMeter
+from desktop_scope.experiments.clock import Clock
+from desktop_scope.experiments.effect import EffectMeter, Push
 from desktop_scope.experiments.requests import RunControls
 from desktop_scope.experiments.statistics import interval
 from desktop_scope.experiments.types import Control, ControlRow, Controls
@@ -40,31 +41,34 @@ class ControlStudy:
         """Measure what is missing."""
         self._meter.begin(job)
         pushes = self._pushes()
-        for key, (items, prompts) in pushes.items():
-            job.progress(len(self._effects), len(pushes), "Running controls")
-            if key not in self._effects:
-                self._effects[key] = self._measure(items, prompts, job)
+        clock = Clock()
+        for keys in self._meter.together(list(pushes)):
+            done = len(self._effects)
+            job.progress(done, len(pushes), f"Running controls{clock.left(len(pushes) - done)}")
+            missing = [key for key in keys if key not in self._effects]
+            if missing:
+                measured = self._measure([pushes[key] for key in missing], job)
+                self._effects |= zip(missing, measured, strict=True)
+            clock.done(len(missing))
             job.partial(lambda: self._result(finished=False))
         return self._result(finished=True)
 
-    def _pushes(
-        self,
-    ) -> dict[tuple[Control, int], tuple[tuple[Intervention, ...], tuple[Prompt, ...]]]:
+    def _pushes(self) -> dict[tuple[Control, int], Push]:
         items = self._request.interventions
         rng = np.random.default_rng(self._request.seed)
-        found = {(Control.FEATURE, 0): (items, self._meter.prompts)}
+        found = {(Control.FEATURE, 0): Push(items)}
         for draw in range(self._request.draws):
             others = tuple(self._instead(item, rng) for item in items)
-            found[Control.RANDOM, draw] = others, self._meter.prompts
+            found[Control.RANDOM, draw] = Push(others)
         if any(item.mode is Mode.ADD for item in items):
             turned = tuple(
                 replace(item, amount=-item.amount) if item.mode is Mode.ADD else item
                 for item in items
             )
-            found[Control.OPPOSITE, 0] = turned, self._meter.prompts
+            found[Control.OPPOSITE, 0] = Push(turned)
         if all(prompt.chat for prompt in self._meter.prompts):
             asked = tuple(self._asked(prompt) for prompt in self._meter.prompts)
-            found[Control.INSTRUCTION, 0] = (), asked
+            found[Control.INSTRUCTION, 0] = Push((), asked)
         return found
 
     def _instead(self, item: Intervention, rng: np.random.Generator) -> Intervention:
@@ -93,14 +97,19 @@ class ControlStudy:
         return replace(prompt, text=f"{text}\n\n{prompt.text}")
 
     def _measure(
-        self, items: tuple[Intervention, ...], prompts: tuple[Prompt, ...], job: Job
-    ) -> tuple[list[float], list[list[int]], float]:
-        effects = self._meter.effects(items, job, prompts)
-        answers = self._meter.answers(items, job, prompts)
+        self, pushes: Sequence[Push], job: Job
+    ) -> list[tuple[list[float], list[list[int]], float]]:
+        """Effects, answers and KL of each."""
+        effects, answers = self._meter.effects(pushes, job), self._meter.answers(pushes, job)
+        costs = [self._kl(push.interventions, job) for push in pushes]
+        return list(zip(effects, answers, costs, strict=True))
+
+    def _kl(self, items: tuple[Intervention, ...], job: Job) -> float:
+        """On neutral texts; nan where nothing is pushed."""
         if not items:
-            return effects, answers, float("nan")
+            return float("nan")
         costs = self._engine.meter.neutral(items, job)
-        return effects, answers, float(costs.kl.sum() / costs.tokens.sum())
+        return float(costs.kl.sum() / costs.tokens.sum())
 
     def _result(self, finished: bool) -> Controls:
         rows = tuple(

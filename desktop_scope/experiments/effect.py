@@ -8,19 +8,21 @@ Beside it stands what share of the tokens of a pushed answer they are.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple, TypeVar
 
 import torch
 
-from desktop_scope.engine.ablating import padded
+from desktop_scope.engine.ablating import Run, Together, batches, padded
 from desktop_scope.engine.answers import answer_all
-from desktop_scope.engine.cost_types import repetition
+from desktop_scope.engine.cost_types import Fluency, repetition
 from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.fluency import surprises
 from desktop_scope.engine.hooks import checked
-from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.types import FeatureId, Intervention, Prompt
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
@@ -35,7 +37,9 @@ PROMPTS = (
     "What should I do this weekend?",
     "Describe a city that you like.",
 )
+_T = TypeVar("_T")
 _N_WORDS = 20
+_ANSWERS_AT_ONCE = 28  # a pass over them takes little longer than over a few
 _SHORTEST = 3  # letters of a word that says something
 _LETTERS = re.compile(r" [^\W\d_]+")
 _STRONG = 0.5  # of an example's peak
@@ -105,6 +109,20 @@ def _word(text: str) -> str:
     return word if word.isalpha() and len(word) >= _SHORTEST and word not in _PLAIN_WORDS else ""
 
 
+class Push(NamedTuple):
+    """What is tried.
+
+    Attributes:
+        prompts: That take the place of the meter's own; one for each.
+    """
+
+    interventions: tuple[Intervention, ...]
+    prompts: tuple[Prompt, ...] = ()
+
+
+_Asked = tuple[list[int], list[int], tuple[Intervention, ...]]  # prompt, plain answer, what is done
+
+
 class EffectMeter:
     """Measures pushes against the same plain answers.
 
@@ -135,33 +153,42 @@ class EffectMeter:
         """Answer unpushed, if that was not done yet."""
         if self._base:
             return
-        with torch.inference_mode():
-            plain = self.answers((), job)
-            # An answer that ends at once is still looked at where it would begin.
-            self._plain = [answer or [0] for answer in plain]
-            self._base = self._likelihoods(self._ids, (), job)
+        (plain,) = self.answers([Push(())], job)
+        # An answer that ends at once is still looked at where it would begin.
+        self._plain = [answer or [0] for answer in plain]
+        (self._base,) = self._likelihoods([Push(())], job)
 
-    def answers(
-        self, interventions: Sequence[Intervention], job: Job, prompts: Sequence[Prompt] = ()
-    ) -> list[list[int]]:
-        """One greedy answer for each prompt."""
-        ids = [self._engine.model.encode(prompt).ids for prompt in prompts] or self._ids
-        steering = Steering(interventions, self._engine.saes)
-        with torch.inference_mode():
-            return answer_all(self._engine.model, ids, steering, self._n_tokens, job)
+    def together(self, items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+        """Pushes, or what makes them, as many at a time as are best measured together."""
+        step = max(_ANSWERS_AT_ONCE // len(self.prompts), 1)
+        for start in range(0, len(items), step):
+            yield items[start : start + step]
 
-    def effects(
-        self, interventions: Sequence[Intervention], job: Job, prompts: Sequence[Prompt] = ()
-    ) -> list[float]:
-        """How much likelier the words became, nats, by prompt.
-
-        Args:
-            prompts: Others that take the place of the meter's own; one for each.
-        """
-        ids = [self._engine.model.encode(prompt).ids for prompt in prompts] or self._ids
+    def answers(self, pushes: Sequence[Push], job: Job) -> list[list[list[int]]]:
+        """By push, one greedy answer for each prompt."""
+        runs = [Run(tuple(ids), push.interventions) for push in pushes for ids in self._read(push)]
+        engine = self._engine
         with torch.inference_mode():
-            pushed = self._likelihoods(ids, interventions, job)
-        return [float((a - b).mean()) for a, b in zip(pushed, self._base, strict=True)]
+            found = iter(answer_all(engine.model, engine.saes, runs, self._n_tokens, job))
+        return [list(itertools.islice(found, len(self.prompts))) for _ in pushes]
+
+    def effects(self, pushes: Sequence[Push], job: Job) -> list[list[float]]:
+        """By push, how much likelier the words became, nats, by prompt."""
+        return [
+            [float((a - b).mean()) for a, b in zip(pushed, self._base, strict=True)]
+            for pushed in self._likelihoods(pushes, job)
+        ]
+
+    def fluency(self, answers: Sequence[list[int]], job: Job) -> Fluency:
+        """What the model as it is thinks of some answers to the prompts, beside its own."""
+        found = [surprises(self._engine.model, self._ids, of, job) for of in (answers, self._plain)]
+        surprise, plain = (sum(of) / len(of) for of in found)
+        repeats = sum(map(repetition, answers)) / len(answers)
+        return Fluency(surprise, plain, repeats, self.plain_repetition)
+
+    def _read(self, push: Push) -> list[list[int]]:
+        """What the model reads."""
+        return [self._engine.model.encode(prompt).ids for prompt in push.prompts] or self._ids
 
     def said(self, answer: Sequence[int]) -> float:
         """The share of an answer's tokens that are among the words."""
@@ -180,20 +207,29 @@ class EffectMeter:
     def _among(self) -> frozenset[int]:
         return frozenset(self._words.tolist())
 
-    def _likelihoods(
-        self, prompts: Sequence[list[int]], interventions: Sequence[Intervention], job: Job
-    ) -> list[torch.Tensor]:
-        """log p of any of the words before every token of the plain answers, by prompt."""
+    def _likelihoods(self, pushes: Sequence[Push], job: Job) -> list[list[torch.Tensor]]:
+        """By push and prompt, log p of any of the words before every token of the plain answer."""
+        asked = [
+            (ids, said, push.interventions)
+            for push in pushes
+            for ids, said in zip(self._read(push), self._plain, strict=True)
+        ]
+        found: dict[int, torch.Tensor] = {}
+        with torch.inference_mode():
+            for batch in batches([len(ids) + len(said) for ids, said, _ in asked]):
+                found |= zip(batch, self._likely([asked[n] for n in batch], job), strict=True)
+        n = len(self.prompts)
+        return [[found[k * n + i] for i in range(n)] for k in range(len(pushes))]
+
+    def _likely(self, asked: Sequence[_Asked], job: Job) -> Iterator[torch.Tensor]:
+        """One pass."""
         model = self._engine.model
-        texts = [[*ids, *said[:-1]] for ids, said in zip(prompts, self._plain, strict=True)]
-        ids = padded(texts, model.device)
-        steering = Steering(interventions, self._engine.saes)
-        steering.n_prompt = torch.tensor([[len(p)] for p in prompts], device=model.device)
+        ids = padded([[*prompt, *said[:-1]] for prompt, said, _ in asked], model.device)
+        steering = Together([interventions for *_, interventions in asked], self._engine.saes)
+        steering.place(torch.tensor([[len(prompt)] for prompt, *_ in asked], device=model.device))
         edits = checked(steering.edits(), model.parts, job.check)
         hidden = steering.settle(lambda: model.hidden(ids, edits, use_cache=False))
-        found = []
-        for row, prompt, said in zip(hidden, prompts, self._plain, strict=True):
+        for row, (prompt, said, _) in zip(hidden, asked, strict=True):
             start = len(prompt) - 1
             logprobs = model.logits(row[start : start + len(said)]).log_softmax(-1)
-            found.append(logprobs[:, self._words.to(logprobs.device)].logsumexp(-1).cpu())
-        return found
+            yield logprobs[:, self._words.to(logprobs.device)].logsumexp(-1).cpu()

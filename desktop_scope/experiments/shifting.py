@@ -60,7 +60,7 @@ def pool(engine: Engine, request: PoolTexts, job: Job) -> Floats:
             job.progress(request.place[1], 0, "Reading the texts")
             runs = [Run(tuple(texts[n]), off) for n in batch]
             ids = padded([run.ids for run in runs], model.device)
-            edits = edits_of(runs, engine.saes, ids.shape[1])
+            edits = edits_of(runs, engine.saes)
             kept: list[torch.Tensor] = []
             edits[point] = _keeping(edits.get(point), kept)
             model.hidden(ids, checked(edits, model.parts, job.check), use_cache=False)

@@ -12,7 +12,8 @@ from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.types import Intervention, Mode
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
-from desktop_scope.experiments.effect import EffectMeter
+from desktop_scope.experiments.clock import Clock
+from desktop_scope.experiments.effect import EffectMeter, Push
 from desktop_scope.experiments.requests import SweepStrengths
 from desktop_scope.experiments.statistics import interval
 from desktop_scope.experiments.types import Sweep, SweepPoint
@@ -55,18 +56,27 @@ class StrengthSweep:
         """Measure what is missing."""
         self._meter.begin(job)
         total = len(set(self._request.factors))
-        for factor in self._wanted():
-            job.progress(len(self._points), total, "Trying strengths")
-            if factor not in self._points:
-                self._points[factor] = self._measure(factor, job)
+        clock = Clock()
+        for factors in self._wanted():
+            done = len(self._points)
+            job.progress(done, total, f"Trying strengths{clock.left(total - done)}")
+            missing = [factor for factor in factors if factor not in self._points]
+            if missing:
+                self._points |= zip(missing, self._measure(missing, job), strict=True)
+            clock.done(len(missing))
             job.partial(lambda: self._result(finished=False))
         return self._result(finished=True)
 
-    def _wanted(self) -> Iterator[float]:
-        if self._request.factors:
-            # From weak to strong, so that the curve grows from where nothing happens.
-            yield from sorted(set(self._request.factors), key=lambda f: (abs(f), f))
+    def _wanted(self) -> Iterator[Sequence[float]]:
+        """Strengths that are measured together: few, so that the curve is soon seen to grow."""
+        if not self._request.factors:
+            yield from ([factor] for factor in self._searched())
             return
+        # From weak to strong, from where nothing happens.
+        factors = sorted(set(self._request.factors), key=lambda f: (abs(f), f))
+        yield from self._meter.together(factors)
+
+    def _searched(self) -> Iterator[float]:
         yield 0.0
         low, high = 0.0, _FIRST
         while self._within(high) and high < _STRONGEST:
@@ -85,16 +95,29 @@ class StrengthSweep:
         point = self._points.get(factor)
         return point is None or point.kl.mean <= self._request.limit
 
-    def _measure(self, factor: float, job: Job) -> SweepPoint:
-        items = scaled(self._request.interventions, factor)
+    def _measure(self, factors: Sequence[float], job: Job) -> list[SweepPoint]:
+        pushes = [Push(scaled(self._request.interventions, factor)) for factor in factors]
+        effects = self._meter.effects(pushes, job)
+        answers = self._meter.answers(pushes, job)
+        measured = zip(factors, pushes, effects, answers, strict=True)
+        return [self._point(f, push.interventions, e, a, job) for f, push, e, a in measured]
+
+    def _point(
+        self,
+        factor: float,
+        items: tuple[Intervention, ...],
+        effects: list[float],
+        answers: list[list[int]],
+        job: Job,
+    ) -> SweepPoint:
         costs = self._engine.meter.neutral(items, job)
         tokens = costs.tokens.numpy()
         kl = interval(costs.kl.numpy(), tokens)
         nll = interval(costs.nll.numpy(), tokens)
-        effects = self._meter.effects(items, job)
-        answers = self._meter.answers(items, job)
         repeats = [repetition(answer) for answer in answers]
-        damage = Damage(items, kl.mean, nll.mean, int(tokens.sum()))
+        # Up to there answers were always fluent, and need not be judged.
+        fluency = self._meter.fluency(answers, job) if kl.mean >= STRAINED_KL else None
+        damage = Damage(items, kl.mean, nll.mean, int(tokens.sum()), fluency=fluency)
         word = judge(damage, float(np.mean(repeats)), self._meter.plain_repetition).word
         return SweepPoint(
             factor=factor,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from desktop_scope.engine.types import FeatureId, Mode, Rule, Trigger
-from desktop_scope.gui.actions import change_dial, select
+from desktop_scope.gui.actions import change_dial, select, set_rack
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.states.dials import FIRST_STRENGTH, Dial, Key
 from desktop_scope.gui.states.steering import View
@@ -19,6 +20,22 @@ def look_at(state: AppState, view: View) -> AppState:
 def unfold(state: AppState, key: Key | None) -> AppState:
     """Show a dial's details; None for no dial's."""
     return replace(state, steering=replace(state.steering, unfolded=key))
+
+
+def turn(state: AppState, strengths: Mapping[Key, float], going_on: bool) -> AppState:
+    """Turn dials.
+
+    Args:
+        going_on: It is the same turn as before: what is undone later is all of it.
+    """
+    rack = tuple(
+        replace(dial, strength=strengths.get(dial.key, dial.strength)) for dial in state.rack
+    )
+    turned = set_rack(state, rack)
+    if going_on and state.steering.undo and turned is not state:
+        steering = replace(turned.steering, undo=state.steering.undo)
+        return replace(turned, steering=steering)
+    return turned
 
 
 def undo(state: AppState) -> AppState:

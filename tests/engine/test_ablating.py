@@ -9,7 +9,7 @@ from plain_model import Edit, PlainModel, ablated, in_turn, norm_limits, plain_s
 
 from desktop_scope.engine import ablating
 from desktop_scope.engine.ablating import Choice, Run, batches, score
-from desktop_scope.engine.types import FeatureId, Intervention, Mode, Prompt
+from desktop_scope.engine.types import FeatureId, Intervention, Mode, Positions, Prompt
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
 
@@ -17,8 +17,9 @@ PAIR = (FeatureId(24, 1017), FeatureId(24, 195))
 TEXTS = ("The midwife was tired after work because", "I spoke to the plumber yesterday, and")
 
 
-def off(*features: FeatureId) -> tuple[Intervention, ...]:
-    return tuple(Intervention(feature, mode=Mode.ABLATE) for feature in features)
+def off(*features: FeatureId, tokens: tuple[int, ...] = ()) -> tuple[Intervention, ...]:
+    at = Positions(tokens=tokens)
+    return tuple(Intervention(feature, mode=Mode.ABLATE, positions=at) for feature in features)
 
 
 def ids_of(engine, text: str) -> tuple[int, ...]:
@@ -57,8 +58,8 @@ def test_each_text_of_a_batch_equals_a_float64_pass_of_its_own(engine, plain):
         (Choice(Run(first, off(*PAIR)), he, she), {24: pair}),
         (Choice(Run(second, off(FeatureId(11, 141), PAIR[1])), she, long),
          {11: ablated(11, 141), 24: ablated(24, 195)}),
-        (Choice(Run(first, off(PAIR[0]), (2, 3)), he, long), {24: only_at((2, 3), 24, 1017)}),
-        (Choice(Run(first, off(PAIR[0]), ()), he, she), {}),
+        (Choice(Run(first, off(PAIR[0], tokens=(2, 3))), he, long),
+         {24: only_at((2, 3), 24, 1017)}),
     ]  # fmt: skip
     found = score(model, engine.saes, [choice for choice, _ in cases], silent_job(), "Trying")
     expected = [by_hand(plain, choice, edits) for choice, edits in cases]

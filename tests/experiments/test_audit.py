@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from desktop_scope.engine.ablating import Choice
 from desktop_scope.engine.types import FeatureId
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
@@ -223,20 +224,25 @@ def test_the_feature_of_women_is_found_by_its_part_in_the_spread(workbench):
     assert abs(last) < 12
 
 
+def tokens_of(choice: Choice) -> tuple[int, ...]:
+    (tokens,) = {item.positions.tokens for item in choice.run.interventions}
+    return tokens
+
+
 def test_a_word_is_found_wherever_it_stands_and_nowhere_else(workbench):
     model = workbench.engine.model
     row = AuditRow("Ask the plumber: plumbers, or a plumber?", " he", " she", word="plumber")
     choice = choice_of(model, row, Condition(PAIR, Where.WORDS))
-    texts = "".join(model.texts[choice.run.ids[n]] for n in choice.run.tokens)
+    texts = "".join(model.texts[choice.run.ids[n]] for n in tokens_of(choice))
     assert texts.split() == ["plumber", "plumber"]
     for chat in (True, False):
         other = replace(row, prompt="An assistant", word="assistant", chat=chat)
-        tokens = choice_of(model, other, Condition(PAIR, Where.WORDS)).run.tokens
-        assert len(tokens) <= 2  # not the template's own “assistant”
+        found = choice_of(model, other, Condition(PAIR, Where.WORDS))
+        assert len(tokens_of(found)) <= 2  # not the template's own “assistant”
     with pytest.raises(ScopeError, match="was not found"):
         choice_of(model, replace(row, word="queen"), Condition(PAIR, Where.WORDS))
     control = choice_of(model, replace(row, word=""), Condition(PAIR, Where.WORDS))
-    assert control.run.tokens == ()
+    assert control.run.interventions == ()  # it stands nowhere, so nothing is switched off
 
 
 def test_rows_that_cannot_be_asked_name_themselves(workbench):

@@ -8,9 +8,9 @@ import torch
 from plain_steering import feature_of
 from steered_tiny import by_hand, engine, vector
 
+from desktop_scope.engine.ablating import Run
 from desktop_scope.engine.answers import answer_all
 from desktop_scope.engine.cost_types import Word
-from desktop_scope.engine.interventions import Steering
 from desktop_scope.engine.requests import Generate
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.types import (
@@ -25,8 +25,9 @@ from desktop_scope.engine.types import (
 )
 from desktop_scope.engine.worker import Job, silent_job
 from desktop_scope.errors import Cancelled, ScopeError
+from desktop_scope.experiments import effect
 from desktop_scope.experiments.controls import ControlStudy, verdict
-from desktop_scope.experiments.effect import EffectMeter
+from desktop_scope.experiments.effect import EffectMeter, Push
 from desktop_scope.experiments.requests import RunControls, SweepStrengths, TestRule
 from desktop_scope.experiments.rule_test import try_rule
 from desktop_scope.experiments.statistics import interval
@@ -68,12 +69,31 @@ def test_answers_in_a_batch_equal_those_given_one_by_one(rule):
         Intervention(i.feature, i.amount, i.mode, positions=i.positions, rule=rule) for i in PUSH
     )
     model = engine().model
-    ids = [model.encode(prompt).ids for prompt in PROMPTS]
+    other = (Intervention(FeatureId(2, 6), -4.0),)
+    asked = [(prompt, pushed) for pushed in (items, (), other) for prompt in PROMPTS]
+    runs = [Run(tuple(model.encode(prompt).ids), pushed) for prompt, pushed in asked]
     with torch.inference_mode():
-        together = answer_all(model, ids, Steering(items, engine().saes), N, silent_job())
-    for prompt, said in zip(PROMPTS, together, strict=True):
-        (alone,) = engine().generate(Generate(prompt, (items,), Sampling(N)), silent_job())
+        together = answer_all(model, engine().saes, runs, N, silent_job())
+    for (prompt, pushed), said in zip(asked, together, strict=True):
+        (alone,) = engine().generate(Generate(prompt, (pushed,), Sampling(N)), silent_job())
         assert said == [i for i in alone.ids if i not in model.stop_ids]
+    assert together[:3] != together[3:6] != together[6:]
+
+
+def test_pushes_that_are_measured_together_come_out_as_one_by_one(monkeypatch):
+    asked = RunControls(PUSH, PROMPTS, WORDS, draws=4, n_tokens=N)
+    found = []
+    for at_once in (1, 28):
+        monkeypatch.setattr(effect, "_ANSWERS_AT_ONCE", at_once)
+        sweep = sweep_of(factors=(-1.0, 0.0, 0.5, 1.0, 2.0)).run(silent_job())
+        rows = ControlStudy(engine(), asked, meter()).run(silent_job()).rows
+        found.append((sweep.points, rows))
+    for one, together in zip(*found, strict=True):
+        for a, b in zip(one, together, strict=True):
+            assert a.text == b.text
+            np.testing.assert_allclose(a.effect, b.effect, atol=1e-4)
+            np.testing.assert_allclose(a.said, b.said)
+            np.testing.assert_allclose(a.kl, b.kl, rtol=1e-4)
 
 
 def test_the_effect_is_the_log_ratio_of_the_words_on_the_plain_answers():
@@ -82,7 +102,8 @@ def test_the_effect_is_the_log_ratio_of_the_words_on_the_plain_answers():
     texts = engine().model.texts
     words = [i for i, text in enumerate(texts) if text.strip().lower() in WORDS]
     expected = []
-    for prompt, said in zip(PROMPTS, made.answers((), silent_job()), strict=True):
+    (plain,) = made.answers([Push(())], silent_job())
+    for prompt, said in zip(PROMPTS, plain, strict=True):
         ids = engine().model.encode(prompt).ids
         said = said or [0]
         likely = [
@@ -93,8 +114,9 @@ def test_the_effect_is_the_log_ratio_of_the_words_on_the_plain_answers():
             for items in (PUSH, ())
         ]
         expected.append(float((likely[0] - likely[1]).mean()))
-    np.testing.assert_allclose(made.effects(PUSH, silent_job()), expected, atol=2e-3)
-    assert made.effects((), silent_job()) == pytest.approx([0, 0, 0], abs=1e-6)
+    pushed, unpushed = made.effects([Push(PUSH), Push(())], silent_job())
+    np.testing.assert_allclose(pushed, expected, atol=2e-3)
+    assert unpushed == pytest.approx([0, 0, 0], abs=1e-6)
 
 
 def test_a_sweep_has_a_point_for_each_strength_and_nothing_happens_at_0():
@@ -126,8 +148,9 @@ def test_an_interrupted_study_goes_on_where_it_was(monkeypatch):
     measured = []
     whole = StrengthSweep._measure
     monkeypatch.setattr(
-        StrengthSweep, "_measure", lambda s, f, job: measured.append(f) or whole(s, f, job)
+        StrengthSweep, "_measure", lambda s, f, job: measured.extend(f) or whole(s, f, job)
     )
+    monkeypatch.setattr(effect, "_ANSWERS_AT_ONCE", 1)
     studies = Studies(engine(), None)
     asked = request(factors=(0.0, 1.0, 2.0))
     for reports in (1, 1, 2):
@@ -207,14 +230,15 @@ def test_controls_push_as_hard_with_what_should_not_do_it():
     assert [which for which, _ in pushes] == [
         Control.FEATURE, Control.RANDOM, Control.RANDOM, Control.RANDOM, Control.OPPOSITE,
     ]  # fmt: skip  # no instruction: these prompts are no chats
-    added = [run[0] for (which, _), (run, _) in pushes.items() if which is Control.RANDOM]
+    added = [push.interventions[0] for (which, _), push in pushes.items()
+             if which is Control.RANDOM]  # fmt: skip
     assert len({item.feature for item in added}) > 1
     sae = engine().saes[1]
     for item in added:
         assert item.feature.sae == 1
         length = abs(item.amount) * float(sae.decoder_row(item.feature.index).norm())
         assert length == pytest.approx(3.0 * float(sae.decoder_row(3).norm()), rel=1e-5)
-    assert pushes[Control.OPPOSITE, 0][0][0].amount == -3.0
+    assert pushes[Control.OPPOSITE, 0].interventions[0].amount == -3.0
     found = study.run(silent_job())
     rows = {row.control: row for row in found.rows}
     assert rows[Control.FEATURE].n == 3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from desktop_scope.engine.cost_types import Damage, Word, judge, repetition
-from desktop_scope.engine.types import Generation
+from desktop_scope.engine.types import Generation, Intervention
 from desktop_scope.gui import theme
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.painting import muted
@@ -17,7 +19,7 @@ _SIGNS = {Word.SAFE: "●", Word.STRAINED: "◐", Word.BROKEN: "○"}
 
 
 class CostLine(QWidget):
-    """A word and figures; what was measured of other strengths is never shown as if it held."""
+    """A word and figures; of what was measured at other strengths it is said that it is old."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,13 +42,15 @@ class CostLine(QWidget):
         """Say what the rack costs.
 
         Args:
-            turning: A dial is being turned: what was measured does not hold any more.
+            turning: A dial is being turned: what was measured holds no more, but is all there is.
         """
         damage = state.damage
         if not state.interventions:
             self._say("", "", "")
-        elif damage is None or turning or damage.interventions != state.interventions:
+        elif damage is None or _what(damage.interventions) != _what(state.interventions):
             self._say("…", "measuring the cost", "")
+        elif turning or damage.interventions != state.interventions:
+            self._say("…", f"{_figures(damage, 0.0, ())}  (a moment ago)", "")
         else:
             repeats, plain = _repeats(state.steered), _repeats(state.answer)
             judgement = judge(damage, repeats, plain)
@@ -60,6 +64,11 @@ class CostLine(QWidget):
         self._figures.setText(figures)
         for label in (self._word, self._figures):
             label.setToolTip(help_)
+
+
+def _what(interventions: tuple[Intervention, ...]) -> tuple[Intervention, ...]:
+    """Interventions, however strong."""
+    return tuple(replace(item, amount=0.0) for item in interventions)
 
 
 def _repeats(answer: Generation | None) -> float:

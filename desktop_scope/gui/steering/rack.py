@@ -17,7 +17,7 @@ from desktop_scope.gui.widgets.dial import Dial
 from desktop_scope.gui.widgets.empty_state import EmptyState
 from desktop_scope.gui.widgets.turn_slider import REACH
 
-_TURNING_PAUSE_MS = 150
+_TURN_ENDS_MS = 800  # after the last move of a dial: what follows is undone by itself
 _NO_LIMIT = 16_777_215  # Qt's own
 _OF_A_VECTOR = (Mode.ADD, Mode.PROJECT)  # it is never "active", so nothing else makes sense
 
@@ -36,8 +36,7 @@ class Rack(QWidget):
         self._store = store
         self._dials: dict[Key, Dial] = {}
         self._turned: dict[Key, float] = {}
-        self._pause = QTimer(self, singleShot=True, interval=_TURNING_PAUSE_MS)
-        self._pause.timeout.connect(self.commit)
+        self._turn = QTimer(self, singleShot=True, interval=_TURN_ENDS_MS)
         self._unfolded: Key | None = None
         self._details = Details(store)
         self._details.hide()
@@ -79,6 +78,8 @@ class Rack(QWidget):
             self._stack.setCurrentIndex(1 if state.rack else 0)
         self._details.render(state, fields)
         self._fit()
+        if self._turned and fields & {"damage", "jobs"} and _has_followed(state):
+            QTimer.singleShot(0, self, self.commit)  # not while the state is being drawn
 
     def _draw_rack(self, state: AppState) -> None:
         wanted = {dial.key for dial in state.rack}
@@ -142,8 +143,9 @@ class Rack(QWidget):
 
         def turned(value: float) -> None:
             self._turned[key] = value
-            self._pause.start()
             self.turned.emit()
+            if _has_followed(self._store.state):
+                self.commit()
 
         def fold(shown: bool) -> None:
             self._store.act(rack_actions.unfold, key if shown else None)
@@ -159,13 +161,25 @@ class Rack(QWidget):
 
     @Slot()
     def commit(self) -> None:
-        """Take the dials as they stand; waiting a moment spares a run per step of a slider."""
+        """Take the dials as they stand.
+
+        While a dial turns that is done as often as the engine can follow: when it has measured the
+        last strengths, and read the prompt with them.
+        """
         turned, self._turned = self._turned, {}
-        for key, strength in turned.items():
-            self._store.act(actions.change_dial, key, strength=strength)
+        if turned:
+            self._store.act(rack_actions.turn, turned, self._turn.isActive())
+            self._turn.start()
 
     @Slot()
     def _add_selected(self) -> None:
         card = self._store.state.card
         if card is not None:
             self._store.act(actions.add_dial, card.feature, card.label, card.max_active)
+
+
+def _has_followed(state: AppState) -> bool:
+    """Whether the engine is done with the strengths that it was last given."""
+    damage = state.damage
+    measured = damage is not None and damage.interventions == state.interventions
+    return (measured or not state.busy("damage")) and not state.busy("trace")
