@@ -285,6 +285,41 @@ def test_a_vector_comes_from_a_file(desk):
     assert desk.state.lab.making is None
 
 
+def test_a_rule_looks_at_as_many_features_as_one_likes(desk):
+    desk.act(rack_actions.set_ruled, DOG, True)
+    cat = FeatureId(0, 5)
+    desk.act(rack_actions.add_trigger, DOG, cat, 8.0)
+    desk.act(rack_actions.add_trigger, DOG, cat, 8.0)  # once is enough
+    first, second = desk.state.rack[0].rule.triggers
+    assert (first.feature, second) == (DOG, (cat, 2.0))
+    desk.act(rack_actions.set_threshold, DOG, cat, 3.5)
+    assert desk.state.interventions[0].rule.triggers[1] == (cat, 3.5)
+    desk.act(rack_actions.remove_trigger, DOG, DOG)
+    desk.act(rack_actions.remove_trigger, DOG, cat)  # the last one stays
+    assert desk.state.rack[0].rule.triggers == ((cat, 3.5),)
+    desk.act(rack_actions.set_ruled, DOG, False)
+    before = desk.state
+    for action, *more in (
+        (rack_actions.add_trigger, cat, 8.0),
+        (rack_actions.remove_trigger, cat),
+        (rack_actions.set_threshold, cat, 1.0),
+    ):
+        desk.act(action, DOG, *more)
+        assert desk.state == before
+
+
+def test_a_turn_of_a_dial_is_undone_as_a_whole(desk):
+    before = desk.state.rack
+    for n, strength in enumerate((0.2, 0.3, 0.4)):
+        desk.act(rack_actions.turn, {DOG: strength}, n > 0)
+        assert desk.state.rack[0].strength == strength
+    desk.act(rack_actions.turn, {DOG: 0.9}, False)
+    desk.act(rack_actions.undo)
+    assert desk.state.rack[0].strength == 0.4
+    desk.act(rack_actions.undo)
+    assert desk.state.rack == before
+
+
 # ---- cost
 
 

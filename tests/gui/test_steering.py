@@ -12,6 +12,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
+    QDoubleSpinBox,
     QFileDialog,
     QLabel,
     QLineEdit,
@@ -21,7 +22,7 @@ from PySide6.QtWidgets import (
     QToolButton,
 )
 
-from desktop_scope.engine.cost_types import Word
+from desktop_scope.engine.cost_types import Fluency, Quiz, QuizAnswer, TextCost, Word
 from desktop_scope.engine.types import FeatureId, Mode, Prompt, Role
 from desktop_scope.experiments.recipe_file import read_recipe
 from desktop_scope.experiments.types import (
@@ -39,8 +40,10 @@ from desktop_scope.gui.steering.answers import Answers
 from desktop_scope.gui.steering.controls import ControlsView
 from desktop_scope.gui.steering.cost import CostLine
 from desktop_scope.gui.steering.gallery import Gallery
+from desktop_scope.gui.steering.rack import Rack
 from desktop_scope.gui.steering.rule_trial import RuleTrial
 from desktop_scope.gui.steering.sweep import SweepView
+from desktop_scope.gui.steering.triggers import Triggers
 from desktop_scope.gui.steering.vector import VectorView
 from desktop_scope.gui.widgets.chip_row import ChipRow
 from desktop_scope.gui.widgets.curves import Curves
@@ -75,29 +78,33 @@ def drop(user: User, path: Path) -> None:
     user.window.dropEvent(event)
 
 
+def measured(state: AppState) -> bool:
+    """The first figures of what is in the rack are there."""
+    return state.damage is not None and state.damage.interventions == state.interventions
+
+
 def test_recipes_are_used_saved_shared_and_dropped(
     user: User, tmp_path: Path, monkeypatch: Any
 ) -> None:
     user.window.focus_panel("steering")
     tool(user, "Recipes").click()
-    user.until(lambda s: bool(s.recipes.offers) and not s.jobs)
+    user.until(lambda s: bool(s.recipes.offers))
     assert user.state.steering.view is View.RECIPES
 
     click_use(user, "Dog mode")
-    state = user.until(lambda s: s.damage is not None and not s.jobs)
+    state = user.until(measured)
     said = [(d.feature, d.strength, d.mode) for d in state.rack]
     assert said == [((10, 2517), 1.4, Mode.ADD), ((17, 3988), 1.35, Mode.ADD),
                     ((23, 1001), 1.0, Mode.ADD)]  # fmt: skip
     assert state.steering.view is View.DIALS
-    assert state.damage.interventions == state.interventions  # type: ignore[union-attr]
 
     tool(user, "Recipes").click()
     click_use(user, "Forget space")
-    state = user.until(lambda s: len(s.rack) == 24 and not s.jobs)
+    state = user.until(lambda s: len(s.rack) == 24)
     assert {dial.mode for dial in state.rack} == {Mode.ABLATE}
     tool(user, "↶").click()
     assert [(d.feature, d.strength, d.mode) for d in user.state.rack] == said
-    user.until(lambda s: not s.jobs)
+    user.until(measured)
 
     # One's own: saved, listed, shared, and back from the file that was shared.
     tool(user, "Recipes").click()
@@ -115,11 +122,11 @@ def test_recipes_are_used_saved_shared_and_dropped(
     file = tmp_path / "for you.json"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(file), ""))
     tool(user, "Share …").click()
-    user.until(lambda s: file.exists() and not s.jobs)
+    user.until(lambda s: file.exists() and not s.busy("save recipe"))
     assert read_recipe(file).dials == own.recipe.dials
     user.store.act(actions.clear_rack)
     drop(user, file)
-    state = user.until(lambda s: bool(s.rack) and not s.jobs)
+    state = user.until(lambda s: bool(s.rack))
     assert [(d.feature, d.strength, d.mode) for d in state.rack] == said
     assert state.workspace is not None
     assert len(state.workspace.saes) == 1  # nothing else was opened
@@ -133,12 +140,11 @@ def test_recipes_are_used_saved_shared_and_dropped(
 def test_a_chat_of_three_turns_in_step_with_its_tokens_painted_as_they_come(user: User) -> None:
     user.window.focus_panel("steering")
     user.store.act(recipe_actions.look)
-    state = user.until(lambda s: bool(s.recipes.offers) and not s.jobs)
+    state = user.until(lambda s: bool(s.recipes.offers))
     captain = next(o for o in state.recipes.offers if o.recipe.name == "Sea captain")
-    user.store.act(actions.set_sampling, max_new_tokens=8)
+    user.store.act(actions.set_sampling, max_new_tokens=4)
     user.store.act(recipe_actions.use, captain)
     user.store.act(actions.select, feature=captain.features[0])
-    user.settled()
     edit = user.panel("prompt").findChild(QPlainTextEdit)
     reply = next(b for b in user.panel("prompt").findChildren(QToolButton) if b.text() == "Reply")
     for turn, text in enumerate(("Who are you?", "Where do you live?", "What do you eat?")):
@@ -149,7 +155,9 @@ def test_a_chat_of_three_turns_in_step_with_its_tokens_painted_as_they_come(user
             user.store.act(actions.set_prompt, Prompt(""))
         QTest.keyClicks(edit, text)
         QTest.keyClick(edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-        state = user.until(lambda s: bool(s.steered and s.steered.finished) and not s.jobs)
+        state = user.until(
+            lambda s: bool(s.steered and s.steered.finished) and not s.busy("generate")
+        )
     assert [t.text for t in state.prompt.turns if t.role is Role.USER] == [
         "Who are you?", "Where do you live?"]  # fmt: skip
     plain, steered = user.panel("steering").findChild(Answers).findChildren(QPlainTextEdit)
@@ -170,7 +178,7 @@ def test_a_chat_of_three_turns_in_step_with_its_tokens_painted_as_they_come(user
 
     # What streams is painted before it is traced.
     user.store.act(actions.show, show_steered=True)
-    user.until(lambda s: not s.jobs)
+    user.settled()
     tokens, painted = user.panel("tokens").findChild(TokenView), []
 
     def look(state: AppState, fields: frozenset[str]) -> None:
@@ -197,16 +205,15 @@ def test_a_chat_of_three_turns_in_step_with_its_tokens_painted_as_they_come(user
     ).click()
     assert user.state.prompt == Prompt("")
 
-
-def test_a_stop_takes_effect_within_a_token(user: User) -> None:
+    # A stop takes effect within a token.
     user.store.act(actions.set_prompt, Prompt("Tell me a long story."))
     user.store.act(actions.set_sampling, max_new_tokens=1000)
-    user.settled()
+    user.store.act(actions.clear_rack)
     user.store.act(actions.ask)
     user.until(lambda s: s.answer is not None and len(s.answer.ids) >= 3)
     user.store.act(actions.stop)
     shown = user.state.answer
-    state = user.settled()
+    state = user.until(lambda s: not s.jobs)
     assert state.answer == shown  # not even a token that was on its way
     assert shown is not None
     assert len(shown.ids) < 100
@@ -230,21 +237,39 @@ def test_what_is_tried_out_about_the_rack(user: User, artifacts: Path, monkeypat
     user.window.focus_panel("steering")
     user.store.act(actions.add_dial, dogs, user.state.card.label, 40.8)  # type: ignore[union-attr]
     user.store.act(actions.change_dial, dogs, strength=0.5)
-    state = user.until(lambda s: s.damage is not None and not s.jobs)
+    state = user.until(measured)
     panel = user.panel("steering")
-    line = panel.findChild(CostLine).findChildren(QLabel)
-    assert line[0].text() == "● safe"
-    assert f"quiz {state.damage.quiz.plain}" in line[1].text()  # type: ignore[union-attr]
-    assert "Quiz of" in line[1].toolTip()
+    word, figures = panel.findChild(CostLine).findChildren(QLabel)
+    assert word.text() == "● safe"
 
-    # While it is turned, nothing that was measured before is shown as if it held.
+    # Topics that it knows worse now are named first, what takes longer comes later.
+    forgetful = replace(
+        state.damage,
+        near=(TextCost("texts", ("a", "b"), 0, 0.4, 9, (0.1, 0.6), ("cats", "boxing")),),
+        quiz=Quiz((QuizAnswer("One and one is", ("two", "three"), 0, 0, 0),)),
+        fluency=Fluency(1.2, 1.0, 0.0, 0.0, ("Woof.",)),
+    )
+    user.store.replace(replace(state, damage=forgetful))
+    assert word.text() == "◐ strained"
+    assert figures.accessibleName().startswith("worse at boxing  ·  KL")
+    assert figures.accessibleName().endswith("quiz 1 → 1 of 1")
+    for words in ("boxing −0.60", "Quiz of 1 short question:", "Short answers:", "Woof."):
+        assert words in figures.toolTip()
+
+    # While it is turned the cost follows as fast as it is measured; what is old is said to be.
+    panel.findChild(Rack)._turn.setInterval(60_000)  # on a slow machine, too, it is one turn
     slider = panel.findChild(TurnSlider)
+    slider.setValue(50)
+    assert user.state.rack[0].strength == 2.5  # at once: nothing was under way
+    slider.setValue(55)
     slider.setValue(60)
-    assert line[1].text() == "measuring the cost"
-    state = user.until(lambda s: s.rack[0].strength == 3.0 and not s.jobs)
-    assert f"KL {state.damage.kl:.2f}" in line[1].text()  # type: ignore[union-attr]
-    user.store.act(actions.change_dial, dogs, strength=0.5)
-    user.until(lambda s: not s.jobs)
+    assert user.state.rack[0].strength == 2.5
+    assert word.text() == "…"
+    assert figures.accessibleName().endswith("(a moment ago)")
+    state = user.until(lambda s: s.rack[0].strength == 3.0 and measured(s))
+    assert f"KL {state.damage.kl:.2f}" in figures.accessibleName()  # type: ignore[union-attr]
+    tool(user, "↶").click()
+    assert user.state.rack[0].strength == 0.5  # all of the turn is undone at once
 
     # A point of a sweep is taken at a click; its safe range is drawn on the slider.
     user.store.replace(replace(user.state, lab=replace(user.state.lab, sweep=sweep_of(user.state))))
@@ -262,7 +287,6 @@ def test_what_is_tried_out_about_the_rack(user: User, artifacts: Path, monkeypat
     QTest.keyClick(curves, Qt.Key.Key_Return)
     assert user.state.rack[0].strength == pytest.approx(0.5)
     assert panel.grab().save(str(artifacts / "steering-sweep.png"))
-    user.until(lambda s: not s.jobs)
 
     # Controls: a table, and one sentence.
     rows = tuple(
@@ -281,22 +305,33 @@ def test_what_is_tried_out_about_the_rack(user: User, artifacts: Path, monkeypat
     user.store.act(actions.change_dial, dogs, strength=0.6)
     said = [label.text() for label in panel.findChild(ControlsView).findChildren(QLabel)]
     assert any("something else" in text for text in said)
-    user.until(lambda s: not s.jobs)
 
     # A rule, on the tokens and on one's own texts.
     tool(user, "Dials").click()
     tool(user, "⋯").click()
     user.store.act(rack_actions.set_ruled, dogs, True)
-    user.until(lambda s: not s.jobs)
+    user.store.act(actions.select, feature=FeatureId(23, 58))
+    user.until(lambda s: s.card is not None and s.card.feature == (23, 58))
+    tool(user, "Or the selected feature").click()
+    triggers = user.state.rack[0].rule.triggers  # type: ignore[union-attr]
+    assert [trigger.feature for trigger in triggers] == [dogs, (23, 58)]
+    lines = panel.findChild(Triggers)
+    lines.findChildren(QDoubleSpinBox)[-1].setValue(77)
+    assert user.state.rack[0].rule.triggers[1].above == 77  # type: ignore[union-attr]
+    crosses = [b for b in lines.findChildren(QToolButton) if b.text() == "×"]
+    crosses[-1].click()
+    assert user.state.rack[0].rule.triggers == triggers[:1]  # type: ignore[union-attr]
+    user.store.act(actions.select, feature=dogs)
     trial = panel.findChild(RuleTrial)
     yes, no = trial.findChildren(QPlainTextEdit)
     yes.setPlainText("My dog is a puppy.")
     no.setPlainText("The bank is closed.\nI like tea.")
     tool(user, "Try").click()
-    state = user.until(lambda s: s.lab.test is not None and not s.jobs)
+    state = user.until(lambda s: s.lab.test is not None and s.card.feature == dogs)  # type: ignore[union-attr]
     assert (state.lab.test.precision, state.lab.test.recall) == (1.0, 1.0)  # type: ignore[union-attr]
     verdict = trial.findChild(QLabel).text()
     assert verdict.startswith("Fires on 1 of 1 where it should, on 0 of 2 others: precision 100 %")
+    user.until(lambda s: not s.busy("trace"))
     assert state.trace is not None
     fired = state.trace.acts[17].of(3988) > state.rack[0].rule.triggers[0].above  # type: ignore[union-attr]
     tokens = user.panel("tokens").findChild(TokenView)
@@ -312,7 +347,7 @@ def test_what_is_tried_out_about_the_rack(user: User, artifacts: Path, monkeypat
     away.setPlainText("I hate this.\nWhat a bad day!")
     view.findChild(QLineEdit).setText("kinder")
     tool(user, "Make it").click()
-    state = user.until(lambda s: len(s.rack) == 2 and not s.jobs)
+    state = user.until(lambda s: len(s.rack) == 2 and measured(s))
     dial = state.rack[1]
     assert (dial.key, dial.vector.hook_name) == ("kinder", "blocks.18.hook_resid_post")  # type: ignore[union-attr]
     assert dial.push == pytest.approx(0.4)
@@ -321,5 +356,5 @@ def test_what_is_tried_out_about_the_rack(user: User, artifacts: Path, monkeypat
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
     tool(user, "Own vector").click()
     tool(user, "From a file …").click()
-    state = user.until(lambda s: any(m.is_error for m in s.messages) and not s.jobs)
+    state = user.until(lambda s: any(m.is_error for m in s.messages))
     assert "nowhere.npy" in state.messages[-1].text

@@ -11,6 +11,7 @@ from desktop_scope.engine.cost_types import Damage, Word, judge, repetition
 from desktop_scope.engine.types import Generation, Intervention
 from desktop_scope.gui import theme
 from desktop_scope.gui.state import AppState
+from desktop_scope.gui.widgets.elided_label import ElidedLabel
 from desktop_scope.gui.widgets.painting import muted
 from desktop_scope.wording import counted
 
@@ -25,7 +26,7 @@ class CostLine(QWidget):
         super().__init__()
         self._word = QLabel()
         self._word.setAccessibleName("What the rack costs")
-        self._figures = muted(QLabel())
+        self._figures = muted(ElidedLabel())
         self._figures.setFont(theme.figures(theme.ui_font()))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -61,9 +62,8 @@ class CostLine(QWidget):
 
     def _say(self, word: str, figures: str, help_: str) -> None:
         self._word.setText(word)
-        self._figures.setText(figures)
-        for label in (self._word, self._figures):
-            label.setToolTip(help_)
+        self._word.setToolTip(help_)
+        self._figures.set_whole(figures, help_ and f"\n{help_}")
 
 
 def _what(interventions: tuple[Intervention, ...]) -> tuple[Intervention, ...]:
@@ -81,7 +81,8 @@ def _figures(damage: Damage, repeats: float, forgets: tuple[str, ...]) -> str:
         parts.insert(0, f"worse at {', '.join(forgets[:_FORGOTTEN_SHOWN])}")
     elif damage.near:
         worst = max(damage.near, key=lambda cost: cost.nll_delta)
-        parts.append(f"near texts {_signed(-worst.nll_delta)}")
+        others = _signed(-damage.nll_delta)
+        parts.append(f"near texts {_signed(-worst.nll_delta)}, others {others}")
     if damage.quiz is not None:
         quiz = damage.quiz
         parts.append(f"quiz {quiz.plain} → {quiz.steered} of {quiz.n_questions}")
@@ -105,7 +106,7 @@ def _explained(damage: Damage) -> str:
     if damage.quiz is not None:
         quiz = damage.quiz
         lines.append(
-            f"Quiz of {quiz.n_questions} short questions: {quiz.plain} right as it is, "
+            f"Quiz of {counted(quiz.n_questions, 'short question')}: {quiz.plain} right as it is, "
             f"{quiz.steered} with this."
         )
     if damage.fluency is not None:

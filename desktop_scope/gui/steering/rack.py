@@ -37,6 +37,7 @@ class Rack(QWidget):
         self._dials: dict[Key, Dial] = {}
         self._turned: dict[Key, float] = {}
         self._turn = QTimer(self, singleShot=True, interval=_TURN_ENDS_MS)
+        self._goes_on = False  # what is turned now belongs to what was turned before
         self._unfolded: Key | None = None
         self._details = Details(store)
         self._details.hide()
@@ -143,6 +144,8 @@ class Rack(QWidget):
 
         def turned(value: float) -> None:
             self._turned[key] = value
+            self._goes_on = self._goes_on and self._turn.isActive()
+            self._turn.start()
             self.turned.emit()
             if _has_followed(self._store.state):
                 self.commit()
@@ -168,8 +171,8 @@ class Rack(QWidget):
         """
         turned, self._turned = self._turned, {}
         if turned:
-            self._store.act(rack_actions.turn, turned, self._turn.isActive())
-            self._turn.start()
+            goes_on, self._goes_on = self._goes_on, True
+            self._store.act(rack_actions.turn, turned, goes_on)
 
     @Slot()
     def _add_selected(self) -> None:

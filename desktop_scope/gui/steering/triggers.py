@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QToolButton, QWidget
 
 from desktop_scope.engine.types import FeatureId, Rule
 from desktop_scope.gui.widgets.buttons import tool_button
@@ -13,6 +14,7 @@ from desktop_scope.gui.widgets.numbers import spin
 from desktop_scope.gui.widgets.painting import muted
 
 Names = Callable[[FeatureId], str]
+_WIDTH = 150
 
 
 class Triggers(QWidget):
@@ -31,9 +33,10 @@ class Triggers(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._lines: dict[FeatureId, _Line] = {}
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(2)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(2)
 
     def show_rule(self, rule: Rule, name_of: Names) -> None:
         """Show a rule's triggers."""
@@ -47,33 +50,33 @@ class Triggers(QWidget):
 
     def _make_lines(self, features: list[FeatureId], name_of: Names) -> None:
         for line in self._lines.values():
-            self._column.removeWidget(line)
-            line.hide()
-            line.deleteLater()
+            for widget in line:
+                self._grid.removeWidget(widget)
+                widget.hide()
+                widget.deleteLater()
         self._lines = {}
-        for number, feature in enumerate(features):
-            line = self._lines[feature] = _Line(name_of(feature), "or" if number else "if")
+        for row, feature in enumerate(features):
+            line = self._lines[feature] = _line(name_of(feature), "or" if row else "if")
             line.above.valueChanged.connect(lambda value, f=feature: self.raised.emit(f, value))
             line.name.clicked.connect(lambda _=False, f=feature: self.shown.emit(f))
             line.remove.clicked.connect(lambda _=False, f=feature: self.removed.emit(f))
-            line.remove.setVisible(len(features) > 1)
-            self._column.addWidget(line)
+            for column, widget in enumerate(line):
+                self._grid.addWidget(widget, row, column)
+            line.remove.setVisible(len(features) > 1)  # not before it is in the window
 
 
-class _Line(QWidget):
-    def __init__(self, feature: str, word: str) -> None:
-        super().__init__()
-        self.name: QToolButton = tool_button(feature, "Show this feature")
-        self.above = spin(QDoubleSpinBox(), f"Threshold for {feature}", 0, 1e6)
-        self.above.setPrefix("exceeds ")
-        self.remove: QToolButton = tool_button(
-            "×", "The rule is not to look at it any more", name=f"Remove {feature} from the rule"
-        )
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(8)
-        label = muted(QLabel(word))
-        label.setFixedWidth(label.fontMetrics().horizontalAdvance("or "))
-        for widget in (label, self.name, self.above, self.remove):
-            row.addWidget(widget)
-        row.addStretch(1)
+class _Line(NamedTuple):
+    word: QLabel
+    name: QToolButton
+    above: QDoubleSpinBox
+    remove: QToolButton
+
+
+def _line(feature: str, word: str) -> _Line:
+    above = spin(QDoubleSpinBox(), f"Threshold for {feature}", 0, 1e6)
+    above.setPrefix("exceeds ")
+    above.setMaximumWidth(_WIDTH)
+    help_ = "The rule is not to look at it any more"
+    remove = tool_button("×", help_, name=f"Remove {feature} from the rule")
+    name = tool_button(feature, "Show this feature")
+    return _Line(muted(QLabel(word)), name, above, remove)
