@@ -163,7 +163,7 @@ def _of_feature(
     # One of each neighbour in turn, so that no neighbour makes up most of them.
     longest = max(map(len, examples), default=0)
     others = [one[n] for n in range(longest) for one in examples if n < len(one)]
-    others = [text for text in dict.fromkeys(others) if text not in set(own)][: 2 * len(own)]
+    others = [text for text in dict.fromkeys(others) if text not in set(own)][: 4 * len(own)]
     _demand(len(own), len(others), hint)
     read = engine.read_layers((*own, *others), True, job)
     strength = read.acts[feature.sae].of(feature.index)

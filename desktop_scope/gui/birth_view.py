@@ -7,6 +7,7 @@ from PySide6.QtCore import QSignalBlocker, Slot
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
+    QLabel,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -18,7 +19,6 @@ from desktop_scope.gui.naming import title
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
 from desktop_scope.gui.widgets.buttons import tool_button
-from desktop_scope.gui.widgets.elided_label import ElidedLabel
 from desktop_scope.gui.widgets.layer_chart import LayerChart, LayerCurve
 from desktop_scope.gui.widgets.painting import muted
 
@@ -55,8 +55,8 @@ class BirthView(QWidget):
         self._find = QPushButton("Find its birth")
         self._find.clicked.connect(self._find_it)
         head.addWidget(self._find)
-        self._verdict = muted(ElidedLabel())
-        head.addWidget(self._verdict, 1)
+        head.addStretch(1)
+        head.addWidget(muted(QLabel("judged on texts that the readers have not seen")))
         self._having, self._lacking = _box("with"), _box("without")
         for box in (self._having, self._lacking):
             box.textChanged.connect(self._typed)
@@ -93,16 +93,8 @@ class BirthView(QWidget):
         found = look.found
         self._chart.set_stale(busy or (found is not None and found.request != wanted))
         if found is None:
-            words = "At which layer can it be read for the first time? Takes some seconds."
-            self._verdict.set_whole(words, _HELP)
             self._chart.set_curves(())
             return
-        whose = "own texts"
-        if found.request.feature is not None:
-            label = look.label
-            name = state.name_of(found.request.feature)
-            whose = name if label is None else title(label, name)
-        self._verdict.set_whole(f"{whose}: {found.verdict}", _HELP)
         curves = [LayerCurve("probe", found.probe.right, found.probe.low, found.probe.high)]
         if np.isfinite(found.single.right).any():
             single = found.single
@@ -132,6 +124,20 @@ class BirthView(QWidget):
         feature = found.features[layer] if found is not None else None
         if feature is not None:
             self._store.act(actions.select, feature=feature)
+
+
+def verdict(state: AppState) -> tuple[str, str]:
+    """What came of it, and on hover how."""
+    found, label = state.flow.birth.found, state.flow.birth.label
+    if state.busy("birth"):
+        return "reading texts at every layer …", _HELP
+    if found is None:
+        return "At which layer can it be read for the first time? Takes some seconds.", _HELP
+    whose = "Own texts"
+    if found.request.feature is not None:
+        name = state.name_of(found.request.feature)
+        whose = name if label is None else title(label, name)
+    return f"{found.verdict} {whose}.", f"{whose}\n{_HELP}"
 
 
 def _box(name: str) -> QPlainTextEdit:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from desktop_scope.engine.flow_types import Way
 from desktop_scope.gui import flow_actions
-from desktop_scope.gui.birth_view import BirthView
+from desktop_scope.gui.birth_view import BirthView, verdict
 from desktop_scope.gui.flow_words import check_words, heading, headline, ribbons
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState
@@ -74,11 +74,6 @@ class FlowPanel(Panel):
         self._note = muted(ElidedLabel())
         top = QHBoxLayout()
         top.setSpacing(8)
-        for widget in (self._way, self._reach, self._check):
-            top.addWidget(widget)
-        top.addWidget(self._note, 1)
-        self._view = RibbonView("What feeds the feature, and what it feeds")
-        self._view.ribbon_chosen.connect(self._chosen)
         self._show_birth = tool_button(
             "Birth",
             "At which layer a concept can be read for the first time: of the selected feature, or\n"
@@ -86,7 +81,11 @@ class FlowPanel(Panel):
             checkable=True,
         )
         self._show_birth.toggled.connect(self._birth_toggled)
-        top.addWidget(self._show_birth)
+        for widget in (self._show_birth, self._way, self._reach, self._check):
+            top.addWidget(widget)
+        top.addWidget(self._note, 1)
+        self._view = RibbonView("What feeds the feature, and what it feeds")
+        self._view.ribbon_chosen.connect(self._chosen)
         self._birth = BirthView(store)
         self._empty = EmptyState()
         self._empty.acted.connect(self._by_weights)
@@ -140,7 +139,8 @@ class FlowPanel(Panel):
         self._empty.set_text(*sentence)
         busy = state.busy("flow", "flow-check")
         self._check.setEnabled(look.is_current and not busy and look.checked is None)
-        self._note.set_whole("" if birth else _note(state), _NOTE_HELP if look.checked else "")
+        note = (_note(state), _NOTE_HELP if look.checked else "")
+        self._note.set_whole(*(verdict(state) if birth else note))
         self._view.set_stale(not look.is_current)
         if flow is not None and fields & {"flow", "saes"}:
             sides = (flow.upstream, flow.downstream)
