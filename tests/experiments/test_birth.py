@@ -51,9 +51,7 @@ def test_it_is_born_where_it_was_planted(born):
         assert (curve.right[born:] > 0.9).all()
         assert (curve.low <= curve.right).all()
         assert (curve.right <= curve.high).all()
-    assert all(
-        feature == (layer, 5) for layer, feature in enumerate(found.features) if layer >= born
-    )
+    assert found.features[born:] == tuple(FeatureId(layer, 5) for layer in range(born, LAYERS))
     assert f"from layer {born} on" in found.verdict
 
 
@@ -75,7 +73,7 @@ def test_too_few_texts_are_refused():
 
 
 def test_a_feature_of_the_demo_pack_is_read_at_its_own_layer(workbench):
-    """Ships: at its own layer the feature itself tells its strongest places from its neighbours'."""
+    """Ships: the feature tells its own strongest places from its neighbours'."""
     ships = FeatureId(23, 58)
     found = workbench.handle(FindBirth(ships), silent_job())
     assert min(found.n) >= 8

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_saes import weights
+from tiny_models import D_MODEL, random_model, save_tiny, tiny, tokenizer
 
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.loading import load_model
@@ -25,8 +27,6 @@ from desktop_scope.experiments.compare_types import (
     Second,
 )
 from desktop_scope.experiments.comparing import compare
-from tests.engine.small_saes import weights
-from tests.engine.tiny_models import D_MODEL, random_model, save_tiny, tiny, tokenizer
 
 NINE = Prompt("The museum opens at nine in the morning", chat=False)
 FREE = Prompt("The museum opens at free in the morning", chat=False)
@@ -170,7 +170,7 @@ def test_a_second_model_is_opened_and_let_go_of_on_request(workbench, tmp_path: 
     folder = Path(workbench.engine.model.info.path)
     room = workbench.handle(MeasureSecond(folder, "float32", "cpu"), job)
     assert 4e8 < room.needed < 7e8
-    with pytest.raises(ScopeError, match=r"has the layers 0 to 2"):
+    with pytest.raises(ScopeError, match="works on 576 numbers"):
         workbench.handle(OpenBeside(Second(save_tiny("llama", tmp_path), device="cpu")), job)
     info = workbench.handle(OpenBeside(Second(device="cpu", dtype="float32")), job)
     assert info.dtype == "float32"
