@@ -80,7 +80,7 @@ def run() -> dict[str, float]:
             figures[f"{name}_share_quantile_{quarter:g}"] = float(np.quantile(values, quarter))
         figures[f"{name}_fires_on_80_percent"] = float((values >= _AIM).mean())
     figures |= _by_layer(bench, known)
-    figures["parent_over_random_ratio"] = float(np.median(share) / max(np.median(chance), 1e-9))
+    figures["parent_over_random_ratio"] = float(share.mean() / chance.mean())
     return figures
 
 

@@ -32,22 +32,14 @@ class Rung(NamedTuple):
 def ladder(saes: Sequence[SaeInfo], slot: int) -> tuple[Rung, ...]:
     """The dictionaries at the site of an SAE, coarse ones first."""
     site = _site(saes[slot])
-    rungs = [
-        Rung(n, size)
-        for n, info in enumerate(saes)
-        if _site(info) == site
-        for size in (info.prefixes or (info.d_sae,))
-    ]
+    rungs = [rung for n, info in enumerate(saes) if _site(info) == site for rung in _rungs(n, info)]
     return tuple(sorted(rungs, key=lambda rung: (rung.size, rung.slot)))
 
 
 def sizes(saes: Sequence[SaeInfo]) -> tuple[int, ...]:
     """What can be chosen, coarse first; nothing where every site has one dictionary only."""
-    found: set[int] = set()
-    for slot in range(len(saes)):
-        here = {rung.size for rung in ladder(saes, slot)}
-        found |= here if len(here) > 1 else set()
-    return tuple(sorted(found))
+    here = _sizes_by_site(saes).values()
+    return tuple(sorted({size for found in here if len(found) > 1 for size in found}))
 
 
 def several_at_once(saes: Sequence[SaeInfo]) -> bool:
@@ -66,11 +58,14 @@ def shown_at(saes: Sequence[SaeInfo], size: int | None) -> tuple[int, ...]:
     """
     if size is None:
         return ()
-    shown = [0] * len(saes)
-    for slot in range(len(saes)):
-        rungs = ladder(saes, slot)
-        chosen = max((r.size for r in rungs if r.size <= size), default=rungs[0].size)
-        shown[slot] = chosen if Rung(slot, chosen) in rungs else 0
+    chosen = {
+        site: max((one for one in found if one <= size), default=min(found))
+        for site, found in _sizes_by_site(saes).items()
+    }
+    shown = []
+    for slot, info in enumerate(saes):
+        wanted = chosen[_site(info)]
+        shown.append(wanted if Rung(slot, wanted) in _rungs(slot, info) else 0)
     whole = all(n == info.d_sae for n, info in zip(shown, saes, strict=True))
     return () if whole else tuple(shown)
 
@@ -83,6 +78,17 @@ def is_shown(shown: Sequence[int], feature: FeatureId) -> bool:
 def birth(rungs: Sequence[Rung], feature: FeatureId) -> int:
     """The place in its ladder of the first dictionary that has a feature."""
     return next(n for n, rung in enumerate(rungs) if rung.has(feature))
+
+
+def _rungs(slot: int, info: SaeInfo) -> list[Rung]:
+    return [Rung(slot, size) for size in info.prefixes or (info.d_sae,)]
+
+
+def _sizes_by_site(saes: Sequence[SaeInfo]) -> dict[tuple[str, str], set[int]]:
+    found: dict[tuple[str, str], set[int]] = {}
+    for info in saes:
+        found.setdefault(_site(info), set()).update(info.prefixes or (info.d_sae,))
+    return found
 
 
 def _site(info: SaeInfo) -> tuple[str, str]:

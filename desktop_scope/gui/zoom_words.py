@@ -54,9 +54,14 @@ def in_order(sites: tuple[SiteLosses, ...]) -> list[SiteLosses]:
 
 
 def caution(saes: tuple[SaeInfo, ...], site: SiteLosses | None) -> str:
-    """What is to be known of how prefixes were cut off."""
+    """What is to be known of the sizes that are there, and how they were cut off."""
     if site is None:
         return ""
+    if len(site.sizes) == 1:
+        return (
+            "One size only: open a nested (Matryoshka) autoencoder, or others of another width at "
+            "the same place, to compare what they lose and to see families."
+        )
     nested = [saes[slot] for slot in site.slots if len(saes[slot].prefixes) > 1]
     if any(info.architecture in _CHOSEN_AMONG_ALL for info in nested):
         return (

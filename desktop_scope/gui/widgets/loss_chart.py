@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from desktop_scope.gui import theme
@@ -140,7 +140,7 @@ class LossChart(Stale, QWidget):
         return max((measure.horizontalAdvance(name) for name in names), default=0)
 
     @staticmethod
-    def _small():  # type: ignore[no-untyped-def]
+    def _small() -> QFont:
         return theme.figures(theme.small(theme.ui_font()))
 
     # ---- drawing
@@ -186,11 +186,24 @@ class LossChart(Stale, QWidget):
             QPointF(rect.left(), y_of(chart.ideal)), QPointF(rect.right(), y_of(chart.ideal))
         )
         self._draw_places(painter, n, rect)
-        ends: list[float] = []
         for k, series in enumerate(chart.series):
-            self._draw_series(
-                painter, n, series, _STYLES[(len(chart.series) - 1 - k) % 3], y_of, ends
-            )
+            style = _STYLES[(len(chart.series) - 1 - k) % 3]
+            self._draw_series(painter, n, series, style, y_of)
+        self._draw_names(painter, chart, rect, y_of)
+
+    def _draw_names(
+        self, painter: QPainter, chart: Chart, rect: QRectF, y_of: Callable[[float], float]
+    ) -> None:
+        """Of the lines, at their ends and in their order, none on top of another."""
+        ends = []
+        for series in chart.series:
+            known = [value for value in series.values if math.isfinite(value)]
+            ends += [(y_of(known[-1]), series.name)] if known else []
+        height, lowest = painter.fontMetrics().height(), -math.inf
+        painter.setPen(theme.tokens().text)
+        for end, name in sorted(ends):
+            lowest = max(end, lowest + height)
+            painter.drawText(QPointF(rect.right() + 6, lowest + height / 3), name)
 
     def _draw_places(self, painter: QPainter, n: int, rect: QRectF) -> None:
         """Their names, as many as there is room for."""
@@ -203,15 +216,20 @@ class LossChart(Stale, QWidget):
                 painter.drawText(QPointF(left, rect.bottom() + measure.height() + 2), name)
                 last = left + width
 
-    def _draw_series(self, painter, n, series, style, y_of, ends) -> None:  # type: ignore[no-untyped-def]
+    def _draw_series(
+        self,
+        painter: QPainter,
+        n: int,
+        series: Series,
+        style: Qt.PenStyle,
+        y_of: Callable[[float], float],
+    ) -> None:
         t = theme.tokens()
         points = [
             QPointF(self.x_of(n, place), y_of(value))
             for place, value in enumerate(series.values)
             if math.isfinite(value)
         ]
-        if not points:
-            return
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(t.text, 1.5, style))
         painter.drawPolyline(points)
@@ -220,14 +238,6 @@ class LossChart(Stale, QWidget):
         radius = _DOT if len(self._places) < 10 else _DOT / 2
         for point in points:
             painter.drawEllipse(point, radius, radius)
-        # Names at the ends, none on top of another.
-        height = painter.fontMetrics().height()
-        y = points[-1].y()
-        while any(abs(y - other) < height for other in ends):
-            y += height / 2
-        ends.append(y)
-        painter.setPen(t.text)
-        painter.drawText(QPointF(self.rect_of(n).right() + 6, y + height / 3), series.name)
 
     # ---- what a person does
 
