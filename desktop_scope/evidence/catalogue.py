@@ -393,9 +393,9 @@ class Catalogue:
         )
         return FeaturePath(request.feature, family, values)
 
-    def stretches(self, words: Mapping[str, float]) -> Iterator[str] | None:
-        """Passages of an open pack's text with most of these words; None without such a text."""
-        return self._stretches.find(words) if self._corpora else None
+    def stretches(self, words: Mapping[str, float]) -> Iterator[str]:
+        """Passages of an open pack's text with most of these words; none without such a text."""
+        return self._stretches.find(words) if self._corpora else iter(())
 
     @cached_property
     def _stretches(self) -> Stretches:

@@ -93,14 +93,18 @@ class NearTexts:
             else (f"{names} {'fires' if len(features) == 1 else 'fire'}")
         )
         topics = self._active_topics(features, job)
-        texts = tuple(itertools.islice(self._with_its_words(features), _MOST_PASSAGES))
+        words, between = self._with_its_words(features), self._midway(features)
+        about, midway = (tuple(itertools.islice(of, _MOST_PASSAGES)) for of in (words, between))
+        how, texts = f"with the words on which {who}", about
+        if not about:
+            how, texts = f"in which {who} midway", midway
         sets = (
             Passages(
                 f"{counted(len(topics), 'short text')} on which {who} most",
                 tuple(topic.text for topic in topics),
                 tuple(topic.name for topic in topics),
             ),
-            Passages(f"{counted(len(texts), 'passage')} with the words on which {who}", texts),
+            Passages(f"{counted(len(texts), 'passage')} {how}", texts),
         )
         return tuple(passages for passages in sets if passages.texts)
 
@@ -116,7 +120,7 @@ class NearTexts:
         return [self._topics[n] for n in best if active[n] > _ACTIVE * active.mean()]
 
     def _with_its_words(self, features: Sequence[FeatureId]) -> Iterator[str]:
-        """Passages about it."""
+        """Passages about it, in an open pack's text."""
         words: Counter[str] = Counter()
         for feature in features:
             for top in self._catalogue.evidence[feature.sae].top_tokens(feature.index):
@@ -125,13 +129,20 @@ class NearTexts:
                     words[word] += top.share / len(features)
         examples = [one for f in features for one in self._catalogue.examples(f)]
         known = [_around_peak(one, 2, 3) for one in examples if one.band == "top"]
-        between = dict.fromkeys(
-            _around_peak(one, _BEFORE, _AFTER) for one in examples if one.band == "mid"
-        )
-        step = max(len(between) // _MOST_PASSAGES, 1)  # spread over the features
-        for text in self._catalogue.stretches(words) or list(between)[::step]:
-            if text and _HALF not in text and not any(part in text for part in known):
+        for text in self._catalogue.stretches(words):
+            if _HALF not in text and not any(part in text for part in known):
                 yield text
+
+    def _midway(self, features: Sequence[FeatureId]) -> Iterator[str]:
+        """Examples from the middle of the range, spread over the features."""
+        texts = dict.fromkeys(
+            _around_peak(one, _BEFORE, _AFTER)
+            for feature in features
+            for one in self._catalogue.examples(feature)
+            if one.band == "mid"
+        )
+        step = max(len(texts) // _MOST_PASSAGES, 1)
+        yield from (text for text in list(texts)[::step] if text and _HALF not in text)
 
 
 def _around_peak(example: Example, before: int, after: int) -> str:

@@ -16,6 +16,7 @@ from desktop_scope.engine.requests import TracePrompt
 from desktop_scope.engine.types import FeatureId, Mode, Positions, Prompt
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import ScopeError
+from desktop_scope.experiments import effect
 
 PROMPT = "My chihuahua barks at presidents."
 
@@ -245,6 +246,8 @@ def test_steering_gives_both_answers_and_what_it_costs(as_json):
     assert "mountain" in result["steered"]["text"]
     assert "mountain" not in result["baseline"]["text"]
     assert len(result["steered"]["tokens"]) == 12
+    assert result["damage"]["fluency"]["surprise"] > result["damage"]["fluency"]["plain_surprise"]
+    assert result["damage"]["near"][0]["topics"]
     assert result["damage"]["kl"] == pytest.approx(1.09, rel=0.02)
     assert result["damage"].keys() >= {"kl", "nll_delta", "repetition"}
     assert result["tokens_per_second"] > 0
@@ -254,7 +257,7 @@ def test_sampled_answers_are_the_same_for_the_same_seed(as_json):
     def answer(seed: str) -> list[int]:
         result = as_json(
             "steer", "Hello", "--set", "24/540=1", "--temperature", "1", "--seed", seed,
-            "--max-new-tokens", "6",
+            "--max-new-tokens", "6", "--no-quiz",
         )  # fmt: skip
         return result["steered"]["tokens"]
 
@@ -339,12 +342,15 @@ def test_steering_under_a_rule_says_where_it_fired(as_json):
     assert firing["if"] == [{"feature": "16/157", "above": 5.0}]
     assert firing["of"] >= firing["tokens"][-1]["index"] > 0
     assert all(token["text"] for token in firing["tokens"])
-    assert len(result["damage"]["near"]) == 2
-    assert result["damage"]["word"] == "safe"
+    topics, passages = result["damage"]["near"]
+    assert topics["topics"][0]["topic"] == "poetry"
+    assert "midway" in passages["title"]  # it fires on line breaks, which are no words
+    assert result["damage"]["forgets"] == ["poetry"] * (result["damage"]["word"] == "strained")
     assert result["damage"]["quiz"] is None
 
 
-def test_a_sweep_has_points_a_safe_range_and_controls(as_json):
+def test_a_sweep_has_points_a_safe_range_and_controls(as_json, monkeypatch):
+    monkeypatch.setattr(effect, "PROMPTS", effect.PROMPTS[:1])
     arguments = ("sweep", "Hello", "--chat", "--set", "24/540=1.7max", "--words", "mountain,snow")
     result = as_json(*arguments, "--strengths", "1,0", "--max-new-tokens", "1", "--controls", "1")
     assert [p["strength"] for p in result["points"]] == [0, 1]
