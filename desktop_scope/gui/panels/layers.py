@@ -202,10 +202,11 @@ class LayersPanel(Panel):
             self._lines.set_current(where)
 
     def _draw_lines(self, state: AppState, trace: Trace, fields: frozenset[str]) -> None:
+        shown = shown_tokens(trace, state.show_template)  # the map may still be of another text
         lines = [
             (
                 with_number(pin.label, state.name_of(pin.feature)),
-                trace.acts[pin.feature.sae].of(pin.feature.index)[self._shown] / pin.max_active,
+                trace.acts[pin.feature.sae].of(pin.feature.index)[shown] / pin.max_active,
                 theme.pinned_color(slot),
             )
             for slot, pin in enumerate(state.pins)
@@ -221,7 +222,7 @@ class LayersPanel(Panel):
         if self._lines is not None:
             self._lines.setVisible(bool(lines))
             self._lines.set_gutters(*self._map.gutters())
-            self._lines.set_lines(lines, [trace.texts[i] for i in self._shown])
+            self._lines.set_lines(lines, [trace.texts[i] for i in shown])
             self._follow_view()
 
     def _make_plot(self) -> LinePlot:
