@@ -70,6 +70,29 @@ class WhyPanel(Panel):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
+        asking = self._make_asking()
+        self._empty = EmptyState(
+            "Why does it say one thing rather than another? Choose a token of the answer above "
+            "and ask: here stands which features made the difference, and whether that holds "
+            "once they are really switched off.",
+            f"Try: {why_actions.EXAMPLES[0].title}",
+        )
+        self._empty.acted.connect(self._first_example)
+        found = self._make_found()
+        content = QWidget()
+        self._stack = QStackedLayout(content)
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(found)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 8)
+        column.setSpacing(6)
+        column.addLayout(asking)
+        column.addWidget(content, 1)
+
+    # ---- building
+
+    def _make_asking(self) -> QHBoxLayout:
+        """Both answers, and what may be asked."""
         self._answer = ChoiceBox("What was said; a space at its beginning counts")
         self._answer.words_chosen.connect(lambda words: self._ask(answer=words))
         self._instead = ChoiceBox("What it might have been; a space at its beginning counts")
@@ -87,12 +110,6 @@ class WhyPanel(Panel):
             action = menu.addAction(example.title)
             action.triggered.connect(lambda _=False, e=example: self._ask_example(e))
         self._examples.setMenu(menu)
-        self._method = QComboBox()
-        self._method.setAccessibleName("How effects are estimated")
-        for n, (method, words, help_) in enumerate(_METHODS):
-            self._method.addItem(words, method)
-            self._method.setItemData(n, help_, Qt.ItemDataRole.ToolTipRole)
-        self._method.activated.connect(self._method_chosen)
         asking = QHBoxLayout()
         asking.setSpacing(8)
         for widget in (muted(QLabel("why")), self._answer, muted(QLabel("rather than")),
@@ -100,14 +117,35 @@ class WhyPanel(Panel):
             asking.addWidget(widget)
         asking.addStretch(1)
         asking.addWidget(self._examples)
+        return asking
 
+    def _make_found(self) -> QWidget:
+        """What came back."""
         self._headline = QLabel(wordWrap=True)
         self._headline.setTextFormat(Qt.TextFormat.PlainText)
         self._about = muted(QLabel(wordWrap=True))
         self._about.setTextFormat(Qt.TextFormat.PlainText)
         self._about_shown: object = None  # what was last made the table's selection
         self._rest = ShareBar("Unexplained")
+        views = self._make_views()
+        self._make_check()
+        middle = QHBoxLayout()
+        middle.setSpacing(12)
+        middle.addWidget(self._make_body(), 1)
+        middle.addWidget(self._checked)
+        found = QWidget()
+        inner = QVBoxLayout(found)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(6)
+        inner.addWidget(self._headline)
+        inner.addWidget(self._about)
+        inner.addLayout(views)
+        inner.addLayout(middle, 1)
+        inner.addLayout(self._make_foot())
+        return found
 
+    def _make_views(self) -> QHBoxLayout:
+        """What is looked at, how much is unexplained, and by which method."""
         self._views = QButtonGroup(self)
         views = QHBoxLayout()
         views.setSpacing(4)
@@ -117,10 +155,19 @@ class WhyPanel(Panel):
             views.addWidget(button)
         self._views.button(0).setChecked(True)
         self._views.idClicked.connect(self._view_chosen)
+        self._method = QComboBox()
+        self._method.setAccessibleName("How effects are estimated")
+        for n, (method, words, help_) in enumerate(_METHODS):
+            self._method.addItem(words, method)
+            self._method.setItemData(n, help_, Qt.ItemDataRole.ToolTipRole)
+        self._method.activated.connect(self._method_chosen)
         views.addStretch(1)
         views.addWidget(self._rest)
         views.addWidget(self._method)
+        return views
 
+    def _make_body(self) -> QWidget:
+        """The list, the sums, or the path."""
         self._table = CauseTable()
         self._table.cause_chosen.connect(self._chosen)
         self._layers = SumBars("layer", "Sums by layer")
@@ -137,9 +184,12 @@ class WhyPanel(Panel):
         self._body = QStackedLayout(body)
         self._body.addWidget(self._table)
         self._body.addWidget(sums)
-        self._path = PathView(store)
+        self._path = PathView(self.store)
         self._body.addWidget(self._path)
+        return body
 
+    def _make_check(self) -> None:
+        """What was estimated against what was measured."""
         self._scatter = Scatter("estimated", "measured")
         self._agreement = muted(QLabel(wordWrap=True))
         self._agreement.setFont(theme.small(theme.ui_font()))
@@ -151,11 +201,9 @@ class WhyPanel(Panel):
         side.addWidget(self._agreement)
         self._checked.setFixedWidth(210)
         self._checked.hide()
-        middle = QHBoxLayout()
-        middle.setSpacing(12)
-        middle.addWidget(body, 1)
-        middle.addWidget(self._checked)
 
+    def _make_foot(self) -> QHBoxLayout:
+        """Whether it holds, and what to do about it."""
         self._verify = QPushButton("Check it")
         self._verify.setToolTip(
             f"Really switch off the first {why_actions.N_VERIFIED} features of the list, one at a "
@@ -179,32 +227,7 @@ class WhyPanel(Panel):
         for widget in (self._verify, self._verify_all, self._off):
             foot.addWidget(widget)
         foot.addWidget(self._note, 1)
-
-        self._empty = EmptyState(
-            "Why does it say one thing rather than another? Choose a token of the answer above "
-            "and ask: here stands which features made the difference, and whether that holds "
-            "once they are really switched off.",
-            f"Try: {why_actions.EXAMPLES[0].title}",
-        )
-        self._empty.acted.connect(self._first_example)
-        found = QWidget()
-        inner = QVBoxLayout(found)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.setSpacing(6)
-        inner.addWidget(self._headline)
-        inner.addWidget(self._about)
-        inner.addLayout(views)
-        inner.addLayout(middle, 1)
-        inner.addLayout(foot)
-        content = QWidget()
-        self._stack = QStackedLayout(content)
-        self._stack.addWidget(self._empty)
-        self._stack.addWidget(found)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 4, 8, 8)
-        column.setSpacing(6)
-        column.addLayout(asking)
-        column.addWidget(content, 1)
+        return foot
 
     def focus_first(self) -> None:
         """The answer."""
