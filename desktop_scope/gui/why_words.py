@@ -78,7 +78,7 @@ def ends(state: AppState, found: Attribution) -> tuple[str, str]:
             return words
         trace = state.trace
         known = texts | (dict(zip(trace.ids.tolist(), trace.texts, strict=True)) if trace else {})
-        return "".join(known.get(i, f"⟨{i}⟩") for i in ids)
+        return "".join(known.get(i, f"⟨{i}⟩") for i in ids).replace("\n", "⏎")
 
     return (
         text(question.answer, found.answer),

@@ -5,14 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import QModelIndex, QPoint, Qt
-from PySide6.QtGui import QAccessible, QGuiApplication, QStandardItem, QStandardItemModel
+from PySide6.QtGui import (
+    QAccessible,
+    QColor,
+    QGuiApplication,
+    QPalette,
+    QStandardItem,
+    QStandardItemModel,
+)
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QLabel,
+    QListWidget,
     QPlainTextEdit,
     QPushButton,
+    QStyleOptionViewItem,
     QTableView,
     QToolButton,
     QWidget,
@@ -30,7 +39,9 @@ from desktop_scope.gui.widgets.heat_map import HeatMap
 from desktop_scope.gui.widgets.line_plot import LinePlot
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.painting import number, percent
+from desktop_scope.gui.widgets.pin_bar import PinBar
 from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
+from desktop_scope.gui.widgets.tables import DIM_ROLE, Greying
 from desktop_scope.gui.widgets.token_view import TokenView
 from desktop_scope.gui.widgets.turn_slider import TurnSlider
 
@@ -386,3 +397,33 @@ def test_models_keep_qts_rules(qtbot, qtmodeltester):
     found.set_examples(examples(), 20)
     for view in (tokens, rows, found):
         qtmodeltester.check(view.model(), force_py=True)
+
+
+def test_what_is_doubtful_is_grey_wherever_it_is_named(dial, qtbot):
+    muted, text = theme.tokens().muted, theme.tokens().text
+    bar = shown(qtbot, PinBar())
+    bar.set_pins([("dogs", QColor("red"), True), ("cats", QColor("red"), False)])
+    for doubtful, colour in ((True, muted), (False, text)):
+        dial.set_label("dogs", doubtful)
+        name = next(b for b in dial.findChildren(QPushButton) if "dogs" in b.text())
+        assert name.palette().color(QPalette.ColorRole.ButtonText) == colour
+    greys = [
+        b.palette().color(QPalette.ColorRole.ButtonText) for b in bar.findChildren(QToolButton)
+    ]
+    assert greys == [muted, text]
+
+
+def test_grey_rows_stay_grey_when_they_are_selected_and_when_the_theme_changes(qtbot, qapp):
+    rows = shown(qtbot, QListWidget())
+    rows.addItems(["dogs", "cats"])
+    rows.item(0).setData(DIM_ROLE, True)
+    greying = Greying(rows)
+    rows.setItemDelegate(greying)
+    for scheme in ("dark", "light"):
+        theme.apply(qapp, scheme)
+        for row, grey in ((0, True), (1, False)):
+            option = QStyleOptionViewItem()
+            option.palette = rows.palette()
+            greying.initStyleOption(option, rows.model().index(row, 0))
+            for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText):
+                assert (option.palette.color(role) == theme.tokens().muted) == grey

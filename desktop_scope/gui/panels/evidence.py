@@ -34,7 +34,8 @@ _LIMITS = ((None, "all of it"), (1_000_000, "1 M tokens"), (100_000, "100,000 to
 _TEACHING = (
     "A feature without evidence is a number. Let the model read text once, and every feature of "
     "the open autoencoders gets how often and how strongly it fires, its strongest examples, the "
-    "words it fires on, a label made from these, and which features fire together with it."
+    "words it fires on, a label made from these, and which features fire together with it. Of many "
+    "documents every eighth is left aside: on these its labels are scored afterwards, unasked."
 )
 
 

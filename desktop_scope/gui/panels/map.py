@@ -32,6 +32,7 @@ from desktop_scope.gui.widgets.exporting import Columns
 from desktop_scope.gui.widgets.painting import Pixels, muted, number
 from desktop_scope.gui.widgets.plot_menu import PlotMenu
 from desktop_scope.gui.widgets.point_map import PointMap
+from desktop_scope.gui.widgets.tables import DIM_ROLE, Greying
 from desktop_scope.wording import counted
 
 _CLOSE_UP = 24.0  # the zoom of “Find”
@@ -89,6 +90,7 @@ class MapPanel(Panel):
         self._nearest.setToolTip("In front of each: how alike its direction is (cosine, at most 1)")
         self._nearby = QListWidget()
         self._nearby.setAccessibleName("Nearest features on the map")
+        self._nearby.setItemDelegate(Greying(self._nearby))
         self._nearby.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._nearby.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._nearby.setTabKeyNavigation(False)
@@ -217,8 +219,7 @@ class MapPanel(Panel):
             self._nearby.addItems(lines)
             for row, line in enumerate(lines):
                 self._nearby.item(row).setToolTip(line)
-                if look.nearby[row].label.doubtful:
-                    self._nearby.item(row).setForeground(theme.tokens().muted)
+                self._nearby.item(row).setData(DIM_ROLE, look.nearby[row].label.doubtful)
 
     def _table(self) -> Columns:
         found = self._map

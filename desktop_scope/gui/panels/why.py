@@ -254,7 +254,7 @@ class WhyPanel(Panel):
     def _draw_question(self, why: WhyState) -> None:
         runners = why.runners
         choices = [] if runners is None else [
-            (text, (i,), percent(p))
+            (text.replace("\n", "⏎"), (i,), percent(p))
             for i, text, p in zip(runners.ids, runners.texts, runners.probs, strict=True)
         ]  # fmt: skip
         self._answer.set_choices(choices, why.answer)

@@ -8,12 +8,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from desktop_scope.gui import theme
 
 Index = QModelIndex | QPersistentModelIndex
 
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+
+
+DIM_ROLE = Qt.ItemDataRole.UserRole + 40  # whether a row's words are grey
+
+
+class Greying(QStyledItemDelegate):
+    """Leaves grey what is grey, in rows that are selected, too, and when the theme changes."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        super().initStyleOption(option, index)
+        grey = index.data(Qt.ItemDataRole.ForegroundRole)
+        grey = theme.tokens().muted if index.data(DIM_ROLE) else grey
+        if grey is not None:
+            for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText):
+                option.palette.setBrush(role, grey)
 
 
 def make_plain(table: QTableView, name: str) -> None:
@@ -23,6 +48,7 @@ def make_plain(table: QTableView, name: str) -> None:
         name: For screen readers.
     """
     table.setAccessibleName(name)
+    table.setItemDelegate(Greying(table))
     table.setShowGrid(False)
     table.setTabKeyNavigation(False)
     table.setWordWrap(False)
