@@ -82,7 +82,7 @@ class ReadLensGrid(Request):
     above: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class LensFit:
     """A tuned lens: how far its fitting is, and how it does on text that it was not fitted on.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -36,11 +37,9 @@ class LensFitter:
         n_held_out: Tokens to measure it on.
     """
 
-    def __init__(
-        self, engine: Engine, n_fitted: int = N_FITTED, n_held_out: int = N_HELD_OUT
-    ) -> None:
+    def __init__(self, engine: Engine, n_fitted: int = 0, n_held_out: int = 0) -> None:
         self._engine, self._model = engine, engine.model
-        self._wanted = n_fitted, n_held_out
+        self._wanted = n_fitted or N_FITTED, n_held_out or N_HELD_OUT
         self._note = ""
         self._begun = False
         self._pieces: list[tuple[str, Callable[[Job], None]]] = []  # done when their turn comes
@@ -143,11 +142,9 @@ class LensFitter:
 
 
 def _some(rows: Iterator[Row], n_tokens: int) -> list[Row]:
-    """The next rows, until they have so many tokens."""
-    found, n = [], 0
-    for row in rows:
-        found.append(row)
-        n += len(row.ids) - 1
-        if n >= n_tokens:
-            break
+    """The next rows, until they have so many tokens, the first of each not counted."""
+    found: list[Row] = []
+    while n_tokens > 0 and (row := next(rows, None)) is not None:
+        found.append(replace(row, ids=row.ids[: n_tokens + 1]))
+        n_tokens -= len(found[-1].ids) - 1
     return found

@@ -158,14 +158,23 @@ def test_clicking_a_token_moves_every_panel_there(user: User, qtbot: QtBot) -> N
     assert user.state.selection.token == 5
 
 
-def test_a_cell_of_the_map_opens_that_layers_feature(user: User, qtbot: QtBot) -> None:
+def test_a_cell_of_the_map_selects_its_feature_and_the_map_stays(user: User, qtbot: QtBot) -> None:
     path = user.state.path
     assert path is not None
     heat = child(user, HeatMap, "layers")
     where = heat.cell_rect(20, 4).center().toPoint()
-    qtbot.mouseDClick(heat, Qt.MouseButton.LeftButton, pos=where)
+    qtbot.mouseClick(heat, Qt.MouseButton.LeftButton, pos=where)
     assert user.state.selection.feature == path.family[20].feature
-    assert user.state.selection.token == 4
+    user.settled()
+    assert user.state.path is path
+    assert heat.current() == (20, 4)
+    qtbot.mouseDClick(heat, Qt.MouseButton.LeftButton, pos=where)
+    cells = user.state.grid.cells
+    assert cells is not None
+    token = user.state.selection.token
+    assert token is not None
+    assert user.state.selection.feature == cells.at(20, token)
+    user.until(lambda s: s.path is not None and s.path.feature == cells.at(20, token))
 
 
 def test_back_and_forward_walk_through_what_was_looked_at(user: User) -> None:
