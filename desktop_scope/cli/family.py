@@ -50,6 +50,8 @@ def family_lines(found: dict[str, Any]) -> list[str]:
         "Family (size that first has it, cosine with its parent, how often the parent fires too)",
         columns(rows, right=frozenset({1, 2, 3})),
     ]
+    if found["line"][0]["size"] > found["sizes"][0]:
+        lines.append("  Nothing is known of what it comes from: no coarser feature is alike.")
     left = found["n_children"] - len(found["splits_into"])
     if left:
         lines.append(f"  and {left} more")

@@ -178,6 +178,18 @@ def assert_lies_at(example, index, position, truth) -> None:
     np.testing.assert_allclose(example.values, expected, atol=expected.max() / 509 + 1e-4)
 
 
+def test_what_is_shown_of_examples_can_be_read_again(evidence):
+    """``evidence``'s tokens read as their numbers."""
+    for index in range(N):
+        examples, rows = evidence.examples(index), evidence.stretches(index)
+        assert len(rows) == len(examples)
+        for row, example in zip(rows, examples, strict=True):
+            shown = tuple(map(str, row.ids.tolist()))
+            assert shown[len(shown) - len(example.texts) :] == example.texts
+            # The window alone counts, but for the model's first token.
+            assert row.start == max(len(shown) - len(example.texts), 1)
+
+
 def test_top_tokens_take_the_shares_of_a_dense_computation(evidence):
     truth = dense(70)
     for index in range(N):

@@ -193,6 +193,15 @@ def test_examples_tell_what_was_not_counted(workbench: Workbench) -> None:
     assert kin.share == pytest.approx(together / fires)
 
 
+def test_examples_of_the_pack_are_read_again_as_they_are_shown(workbench: Workbench) -> None:
+    known, texts = workbench.catalogue.evidence[17], workbench.engine.model.texts
+    for index in (12, 3988):
+        for row, example in zip(known.stretches(index), known.examples(index), strict=True):
+            shown = tuple(texts[i] for i in row.ids.tolist())
+            assert shown[len(shown) - len(example.texts) :] == example.texts
+            assert row.start >= len(shown) - len(example.texts)
+
+
 def test_the_shipped_book_says_what_it_was_made_from() -> None:
     from safetensors import safe_open
 

@@ -130,6 +130,8 @@ def _remark(state: AppState, family: Family) -> str:
     """What the tree leaves out."""
     if state.busy("kin"):
         return "Reading examples, to see what fires together …"
+    if family.line[0].size > family.sizes[0]:
+        return "Nothing is known of what it comes from: no coarser feature is alike."
     branch = family.branches.get(family.feature)
     if branch is None or not branch.n:
         finest = family.line[-1].size == family.sizes[-1]

@@ -119,4 +119,4 @@ def percent(share: float) -> str:
     digits = 0 if abs(value) >= 10 or value == 0 else 1 if abs(value) >= 1 else 2
     if 0 < abs(value) < 0.01:
         return "< 0.01 %"
-    return f"{value:.{digits}f} %"
+    return f"{value:.{digits}f} %".replace("-", "−")
