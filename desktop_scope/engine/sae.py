@@ -21,6 +21,7 @@ from desktop_scope.engine.packed import PackedLinear
 from desktop_scope.engine.sae_weights import Architecture, DecoderNorm, InputNorm, SaeWeights
 from desktop_scope.engine.types import Bools, FeatureActs, FeatureId, Floats
 from desktop_scope.errors import ScopeError
+from desktop_scope.wording import counted
 
 _ROWS_AT_ONCE = 512  # bounds the dense [tokens, d_sae] block, whatever the prompt's length
 _EPS = 1e-5  # of layer_norm, outside the root as SAELens has it
@@ -442,7 +443,10 @@ def sae_of(saes: Sequence[Sae], feature: FeatureId) -> Sae:
     """
     slot, index = feature
     if not 0 <= slot < len(saes):
-        raise ScopeError(f"There is no SAE number {slot}.", f"{len(saes)} SAEs are open.")
+        raise ScopeError(
+            f"There is no SAE number {slot}: {counted(len(saes), 'SAE')} open.",
+            "Open the one that this feature belongs to.",
+        )
     if not 0 <= index < saes[slot].d_sae:
         raise ScopeError(
             f"There is no feature {index} in this SAE.",

@@ -260,7 +260,7 @@ class Firing:
         if not self.tokens:
             return "The rule never fired here: nothing was changed. Lower its threshold."
         if len(self.tokens) == self.n_tokens > 1:
-            return "The rule fired at every token: it changes nothing. Raise its threshold."
+            return "The rule fired at every token, as if there were no rule. Raise its threshold."
         return ""
 
 

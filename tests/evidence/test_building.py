@@ -401,7 +401,7 @@ def test_two_programs_do_not_gather_the_same_at_once(tmp_path):
     owner = run / "owner"
     other = psutil.Process().parent()
     owner.write_text(f"{other.pid} {other.create_time()!r}")
-    with pytest.raises(ScopeError, match="Another Desktop Scope"):
+    with pytest.raises(ScopeError, match="Another window or command"):
         build(engine, Lines(70), silent_job(), tmp_path)
     owner.write_text(f"{other.pid} {other.create_time() + 1!r}")  # one that had the same number
     assert build(engine, Lines(70), silent_job(), tmp_path).tokens > 100

@@ -105,8 +105,11 @@ class Checkpoint:
                 other = psutil.Process(int(number))
                 if other != me and repr(other.create_time()) == begun:
                     raise ScopeError(
-                        "Another Desktop Scope is gathering this evidence.",
-                        "Wait until it is done, or end it.",
+                        "Another window or command of Desktop Scope is gathering evidence about "
+                        f"this autoencoder (process {number}).",
+                        "Nothing is lost: it goes on there, and what it finds is shown here when "
+                        "this is opened the next time. To gather here instead, pause it there or "
+                        "close it, then start here.",
                     )
             except (ValueError, psutil.Error):
                 pass  # it has died, and left its name
