@@ -31,7 +31,7 @@ from desktop_scope.engine.flow_types import (
 )
 from desktop_scope.engine.types import Prompt
 from desktop_scope.errors import ScopeError
-from desktop_scope.experiments.flow_study import PROMPTS, StudyFlow
+from desktop_scope.experiments.flow_study import PROMPTS, REACHES, StudyFlow
 
 if TYPE_CHECKING:
     from desktop_scope.workbench import Workbench
@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token", type=int, metavar="N", help="at which token; where it is strongest by default"
     )
-    parser.add_argument("--reach", type=int, default=1, metavar="K", help="layers before and after")
+    parser.add_argument(
+        "--reach", type=int, metavar="K", help="layers before and after: 1; of a study 1 and 4"
+    )
     parser.add_argument(
         "--way",
         choices=[str(way) for way in Way],
@@ -88,7 +90,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         (),
         feature,
         options.token,
-        options.reach,
+        1 if options.reach is None else options.reach,
         Way(options.way),
     )
     flow = bench.handle(FollowFlow(question, options.top), job)
@@ -146,7 +148,9 @@ def _study(options: argparse.Namespace) -> dict[str, Any]:
     if not 1 <= options.study <= len(PROMPTS):
         raise ScopeError(f"There are 1 to {len(PROMPTS)} prompts.", f"Try --study {len(PROMPTS)}.")
     bench = open_workbench(options, evidence=False)
-    request = StudyFlow(tuple(Prompt(text, chat=False) for text in PROMPTS[: options.study]))
+    prompts = tuple(Prompt(text, chat=False) for text in PROMPTS[: options.study])
+    reaches = REACHES if options.reach is None else (options.reach,)
+    request = StudyFlow(prompts, reaches)
     study = bench.handle(request, terminal_job())
     rows = [
         {"reach": reach, "way": str(way), "cases": len(cases)}

@@ -47,6 +47,7 @@ PROMPTS = (
     "Our flight to Tokyo was delayed by heavy",
     "The recipe for happiness, my grandmother said, is",
 )
+REACHES = (1, 4)
 _DEPTHS = (0.35, 0.6, 0.85)  # of the readers, as shares of the open layers
 _N_TOP, _N_RANDOM = 10, 10
 _SEEN = 0.01  # of the reader's activation: of smaller effects the sign says nothing
@@ -61,7 +62,7 @@ class StudyFlow(Request):
     worker = "engine"
 
     prompts: tuple[Prompt, ...] = tuple(Prompt(text, chat=False) for text in PROMPTS)
-    reaches: tuple[int, ...] = (1, 4)
+    reaches: tuple[int, ...] = REACHES
     seed: int = 0
 
 

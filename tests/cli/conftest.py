@@ -16,7 +16,7 @@ from desktop_scope.workbench import Workbench
 def shared_workbench(monkeypatch: pytest.MonkeyPatch, workbench: Workbench) -> None:
     """Verbs find the model loaded already."""
     shared = (cli.trace, cli.feature, cli.levers, cli.search, cli.steer, cli.why, cli.flow)
-    for verb in (*shared, cli.audit, cli.lens):
+    for verb in (*shared, cli.compare, cli.audit, cli.lens):
         monkeypatch.setattr(verb, "open_workbench", lambda options, evidence=True: workbench)
 
 

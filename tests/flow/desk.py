@@ -273,7 +273,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     MeasureDamage: _damage,
     ReadTopics: lambda r: TopicsRead(min(r.done + 28, 56), 56),
     ProbeFeature: lambda r: SimpleNamespace(feature=r.feature, text=r.text),
-    ReadCard: lambda r: SimpleNamespace(feature=r.feature),
+    ReadCard: lambda r: SimpleNamespace(feature=r.feature, label=UNNAMED),
     ScoreAnswers: lambda r: replace(r.trial, answers=(*r.trial.answers, ())),
     OpenMap: lambda r: _small_map() if r.drawn else None,
     DrawMap: lambda r: Drawing(min(r.done + 5, 10), 10, None),
