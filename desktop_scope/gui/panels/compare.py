@@ -76,8 +76,8 @@ class ComparePanel(Panel):
         top.addWidget(self._filler, 1)
         self._by = QComboBox()
         self._by.setAccessibleName("What is compared with what")
-        for n, (by, words, help_) in enumerate(_BYS):
-            self._by.addItem(words, by)
+        for n, (_, words, help_) in enumerate(_BYS):
+            self._by.addItem(words)
             self._by.setItemData(n, help_, Qt.ItemDataRole.ToolTipRole)
         self._by.activated.connect(self._by_chosen)
         self._compare = QPushButton("Compare")

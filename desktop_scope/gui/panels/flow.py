@@ -58,8 +58,8 @@ class FlowPanel(Panel):
         super().__init__(store)
         self._way = QComboBox()
         self._way.setAccessibleName("Along which paths")
-        for n, (way, words, help_) in enumerate(_WAYS):
-            self._way.addItem(words, way)
+        for n, (_, words, help_) in enumerate(_WAYS):
+            self._way.addItem(words)
             self._way.setItemData(n, help_, Qt.ItemDataRole.ToolTipRole)
         self._way.activated.connect(self._way_chosen)
         self._reach = spin(QSpinBox(), "How many layers before and after the feature’s own", 1, 99)
@@ -157,7 +157,7 @@ class FlowPanel(Panel):
 
     @Slot(int)
     def _way_chosen(self, index: int) -> None:
-        self.store.act(flow_actions.set_way, self._way.itemData(index))
+        self.store.act(flow_actions.set_way, _WAYS[index][0])
 
     @Slot(int)
     def _reach_chosen(self, reach: int) -> None:
