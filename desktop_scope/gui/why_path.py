@@ -9,7 +9,7 @@ from desktop_scope.experiments.graph_layout import Drawing, Node
 from desktop_scope.gui import actions, why_actions
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.store import Store
-from desktop_scope.gui.why_words import ends, node_help, piece
+from desktop_scope.gui.why_words import node_help, piece, spoken
 from desktop_scope.gui.widgets.buttons import tool_button
 from desktop_scope.gui.widgets.graph_view import GraphView
 from desktop_scope.gui.widgets.painting import muted, percent
@@ -138,7 +138,7 @@ class PathView(QWidget):
 def _words(state: AppState, drawing: Drawing) -> tuple[list[str], list[str]]:
     """What stands in each box, and on hover."""
     assert state.why.explanation is not None
-    said, other = ends(state, state.why.explanation.attribution)
+    said, other = spoken(state, state.why.explanation.attribution)
     words, helps = [], []
     for node in drawing.nodes:
         if node.token is None:

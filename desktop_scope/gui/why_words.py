@@ -26,7 +26,7 @@ def headline(state: AppState) -> str:
     """One plain sentence."""
     assert state.why.explanation is not None
     found = state.why.explanation.attribution
-    said, other = ends(state, found)
+    said, other = spoken(state, found)
     m = found.difference
     if m < 0:
         said, other = other, said
@@ -57,7 +57,7 @@ def about_words(state: AppState) -> str:
     total = sum(cause.effect for cause in causes)
     effects = found.effects[found.slots.index(why.about.sae)]
     share = sum(abs(c.effect) for c in causes) / max(float(np.abs(effects).sum()), 1e-12)
-    answer = ends(state, found)[0 if total >= 0 else 1]
+    answer = spoken(state, found)[0 if total >= 0 else 1]
     place = piece(found.texts[causes[0].token])
     where = f", on “{place}”" if len(causes) == 1 else f", most of it on “{place}”"
     return (
@@ -66,8 +66,14 @@ def about_words(state: AppState) -> str:
     )
 
 
+def spoken(state: AppState, found: Attribution) -> tuple[str, str]:
+    """Both answers for a sentence: without the space before a word."""
+    said, other = (text.strip() or text for text in ends(state, found))
+    return said, other
+
+
 def ends(state: AppState, found: Attribution) -> tuple[str, str]:
-    """Both answers, as people read them."""
+    """Both answers as literal text."""
     assert state.why.explanation is not None
     question = state.why.explanation.question
     runners = state.why.runners

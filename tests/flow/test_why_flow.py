@@ -110,7 +110,7 @@ def test_a_card_asks_what_its_feature_has_to_do_with_the_answer(desk):
     why = desk.state.why
     assert why.is_current
     assert about_words(desk.state) == (
-        "Feature 0/3 contributes 2.00 nats for “ a”, on “…b”: "
+        "Feature 0/3 contributes 2.00 nats for “a”, on “…b”: "
         "100 % of what the features of its layer do."
     )
     question = why.question
