@@ -24,7 +24,7 @@ METHODS = ("detection", "fuzzing")
 _AT_ONCE = 5  # texts in one question
 _MOST_TOKENS = 24
 _FEWEST = 5  # texts of either sort
-_N_CONTROL = 10  # texts of either sort in which the truth is known
+_N_CONTROL = 10  # texts of either sort in which the truth is known: 1 % pass by chance
 _ASKED = {
     "detection": "Which of these texts contain it?",
     "fuzzing": "In each text some words are between << and >>. Are exactly these words it?",
@@ -109,7 +109,7 @@ def known_truth(
     )
     places = telling[first]
     units, counts = np.unique(text.unit[places], return_counts=True)
-    often = units[counts >= _FEWEST]
+    often = units[counts >= most]
     if not len(often):
         return None
     unit = int(rng.choice(often))
@@ -119,7 +119,7 @@ def known_truth(
     if len(others) < most:
         return None
     there = rng.permutation(there)[:most].astype(np.int32)
-    return text.names[unit], there, rng.choice(others, len(there), replace=False).astype(np.int32)
+    return text.names[unit], there, rng.choice(others, most, replace=False).astype(np.int32)
 
 
 def _tried(
