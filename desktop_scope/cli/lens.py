@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from desktop_scope.cli.common import (
     add_model_arguments,
     add_prompt_arguments,
-    clear_progress,
     columns,
     known,
     open_workbench,
@@ -77,7 +76,6 @@ def fitted(bench: Workbench, options: argparse.Namespace) -> LensFit:
     fit: LensFit = bench.handle(FitLens(workspace), job)
     while not fit.ready:
         fit = bench.handle(FitLens(workspace, done=fit.done), job)
-    clear_progress()
     return fit
 
 
@@ -87,7 +85,6 @@ def read_all(bench: Workbench, trace: Trace, kind: LensKind, word: str) -> LensG
     read: LensGrid = bench.handle(ReadLensGrid(trace, kind, word), job)
     while read.first:
         read = read.above(bench.handle(ReadLensGrid(trace, kind, word, read.first), job))
-    clear_progress()
     return read
 
 

@@ -134,8 +134,12 @@ def draw_words(
             base = place.center().y() + measure.capHeight() / 2
             for x, token in enumerate(range(*frame.tokens)):
                 if light[y, x] == wanted and (text := words(layer, token)):
-                    left = frame.left + frame.columns[token] / frame.ratio + _MARGIN
-                    painter.drawText(QPointF(left, base), shortened(text, measure, width))
+                    # Of a cell that begins beyond the border, what is in sight of it.
+                    hidden = max(-frame.columns[token] / frame.ratio, 0)
+                    left = frame.left + frame.columns[token] / frame.ratio + hidden + _MARGIN
+                    if width > hidden:
+                        text = shortened(text, measure, width - hidden)
+                        painter.drawText(QPointF(left, base), text)
     painter.restore()
 
 
