@@ -73,6 +73,8 @@ class ComparePanel(Panel):
         top.addWidget(self._make_prompt(), 1)
         top.addWidget(self._make_second(), 1)
         self._filler = QWidget()
+        for unused in (self._second, self._filler):  # until drawn: a window keeps what it grew to
+            unused.hide()
         top.addWidget(self._filler, 1)
         self._by = QComboBox()
         self._by.setAccessibleName("What is compared with what")
