@@ -86,6 +86,7 @@ class FlowPanel(Panel):
         top.addWidget(self._note, 1)
         self._view = RibbonView("What feeds the feature, and what it feeds")
         self._view.ribbon_chosen.connect(self._chosen)
+        top.addWidget(self._view.menu.button)
         self._birth = BirthView(store)
         self._empty = EmptyState()
         self._empty.acted.connect(self._by_weights)
@@ -136,6 +137,7 @@ class FlowPanel(Panel):
         self._birth.render(state)
         for widget in (self._way, self._reach, self._check):
             widget.setVisible(not birth)
+        self._view.menu.button.setVisible(self._stack.currentWidget() is self._view)
         self._empty.set_text(*sentence)
         busy = state.busy("flow", "flow-check")
         self._check.setEnabled(look.is_current and not busy and look.checked is None)

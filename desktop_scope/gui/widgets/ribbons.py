@@ -78,7 +78,8 @@ class RibbonView(Stale, QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.menu = PlotMenu(self, name, self.table)
+        # Its corner holds words.
+        self.menu = PlotMenu(self, name, self.table, corner=False)
 
     def set_ribbons(
         self,
