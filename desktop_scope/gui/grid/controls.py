@@ -18,6 +18,7 @@ from desktop_scope.gui.widgets.strength_legend import StrengthLegend
 
 _LARGER = 1.6
 _TIP = Qt.ItemDataRole.ToolTipRole
+_SHORTEST = 8  # characters of a choice that are always seen
 
 
 class GridControls(QWidget):
@@ -38,10 +39,15 @@ class GridControls(QWidget):
             self._lens.addItem(kind.value, kind)
             self._lens.setItemData(self._lens.count() - 1, help_, _TIP)
         self._lens.activated.connect(self._choose_lens)
+        for box in (self._quantity, self._lens):  # a narrow window must hold them all
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(_SHORTEST)
         self._word = QLineEdit(placeholderText="a word")
         self._word.setAccessibleName("The word whose rank is shown")
         self._word.setToolTip("One token of this model, such as “Paris”; Enter looks for it")
-        self._word.setFixedWidth(96)
+        self._word.setFixedWidth(84)
         self._word.editingFinished.connect(self._look_for)
         self._against = QLineEdit(placeholderText="another prompt")
         self._against.setAccessibleName("The prompt that this one is compared with")
@@ -66,6 +72,8 @@ class GridControls(QWidget):
             button.clicked.connect(lambda _=False, run=run: run())
             row.addWidget(button)
         row.addWidget(heat.menu.button)
+        for widget in (self._lens, self._word, self._against):  # until they are asked for
+            widget.hide()
 
     def draw(self, state: AppState, picture: Picture) -> None:
         """Show what is chosen."""

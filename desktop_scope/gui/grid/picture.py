@@ -196,7 +196,7 @@ def _by_lens(state: AppState, trace: Trace, rows: tuple[Row, ...]) -> Picture:
         return Picture(rows, values, values / most, high=f"{number(most)} nats")
     values = _filled(nothing, read, "rank")
     shade = 1 - np.log(np.maximum(values, 1)) / math.log(n_words)
-    return Picture(rows, values, shade, low=f"rank {n_words:,}", high="rank 1", lacks=lacks)
+    return Picture(rows, values, shade, low=f"{n_words:,}", high="1st", lacks=lacks)
 
 
 def _filled(nothing: Floats, read: LensGrid | None, what: str) -> Floats:
