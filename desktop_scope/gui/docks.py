@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 from shiboken6 import isValid
@@ -29,6 +29,7 @@ class Docks:
     def __init__(self, window: QMainWindow, panels: Mapping[str, Panel]) -> None:
         self.panels = panels
         self._window = window
+        self._in_sight: set[str] = set()
         window.setDockNestingEnabled(True)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         window.setDocumentMode(True)
@@ -36,8 +37,22 @@ class Docks:
         for id_, dock in self._docks.items():
             dock.setObjectName(id_)
             dock.setWidget(panels[id_])
-            dock.visibilityChanged.connect(lambda _visible: self._retitle())
+            dock.visibilityChanged.connect(lambda _visible: self._changed())
             dock.topLevelChanged.connect(lambda _floating: self._retitle())
+
+    def _changed(self) -> None:
+        self._retitle()
+        if isValid(self._window):
+            # While they are laid out some are shown that then go behind others.
+            QTimer.singleShot(0, self._window, self._look)
+
+    def _look(self) -> None:
+        """Tell the panels which came into sight, and which went."""
+        for id_, panel in self.panels.items():
+            seen = panel.isVisible() and not panel.visibleRegion().isEmpty()
+            if seen != (id_ in self._in_sight):
+                self._in_sight ^= {id_}
+                panel.seen(seen)
 
     def arrange(self) -> None:
         """The original layout: reading and steering at the left, features at the right."""

@@ -18,7 +18,7 @@ from desktop_scope.gui.widgets.strength_legend import StrengthLegend
 
 _LARGER = 1.6
 _TIP = Qt.ItemDataRole.ToolTipRole
-_SHORTEST = 8  # characters of a choice that are always seen
+_NARROW = 104  # pixels of a choice that are always seen
 
 
 class GridControls(QWidget):
@@ -40,10 +40,7 @@ class GridControls(QWidget):
             self._lens.setItemData(self._lens.count() - 1, help_, _TIP)
         self._lens.activated.connect(self._choose_lens)
         for box in (self._quantity, self._lens):  # a narrow window must hold them all
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            box.setMinimumContentsLength(_SHORTEST)
+            box.setMinimumWidth(_NARROW)
         self._word = QLineEdit(placeholderText="a word")
         self._word.setAccessibleName("The word whose rank is shown")
         self._word.setToolTip("One token of this model, such as “Paris”; Enter looks for it")

@@ -44,6 +44,9 @@ class Panel(QWidget):
         """Draw the state; ``fields`` of it changed since the last time."""
         raise NotImplementedError
 
+    def seen(self, visible: bool) -> None:
+        """It came into sight, or went: behind another tab it is of no use to anybody."""
+
     def want_library(self) -> None:
         """Ask for the panel in which models and SAEs are opened."""
         self.panel_wanted.emit("library")

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Slot
-from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -113,15 +112,9 @@ class EvidencePanel(Panel):
         """Start, or choose a text first."""
         (self._start if self._start.isEnabled() else self._files).setFocus()
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def seen(self, visible: bool) -> None:
         """Only whoever looks needs to know the cost."""
-        super().showEvent(event)
-        self.store.act(gathering.show_cost, True)
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Nobody looks."""
-        super().hideEvent(event)
-        self.store.act(gathering.show_cost, False)
+        self.store.act(gathering.show_cost, visible)
 
     # ---- drawing
 

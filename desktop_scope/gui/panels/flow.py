@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Slot
-from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -56,6 +55,7 @@ class FlowPanel(Panel):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
+        self._in_sight = False
         self._way = QComboBox()
         self._way.setAccessibleName("Along which paths")
         for n, (_, words, help_) in enumerate(_WAYS):
@@ -105,11 +105,10 @@ class FlowPanel(Panel):
         """Walk along the ribbons."""
         self._view.setFocus()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def seen(self, visible: bool) -> None:
         """Followed is what is selected while this panel is seen, and nothing behind its back."""
-        super().paintEvent(event)
-        if self._is_behind():
-            QTimer.singleShot(0, self, self._look)
+        self._in_sight = visible
+        self._look()
 
     def _is_behind(self) -> bool:
         state = self.store.state
@@ -117,13 +116,13 @@ class FlowPanel(Panel):
 
     @Slot()
     def _look(self) -> None:
-        # While the docks are laid out a panel is shown that then goes behind another one.
-        if self.isVisible() and not self.visibleRegion().isEmpty() and self._is_behind():
+        if self._in_sight and self._is_behind():
             self.store.act(flow_actions.follow)
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:
         """Draw."""
-        self.update()  # which looks whether something else is selected
+        if self._in_sight and self._is_behind():
+            QTimer.singleShot(0, self, self._look)
         look, flow = state.flow, state.flow.flow
         with QSignalBlocker(self._reach), QSignalBlocker(self._way):
             self._way.setCurrentIndex([way for way, *_ in _WAYS].index(look.way))

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Slot
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -118,10 +117,9 @@ class LibraryPanel(Panel):
         """Search at once."""
         self._words.setFocus()
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def seen(self, visible: bool) -> None:
         """Whoever opens the library wants to see what there is."""
-        super().showEvent(event)
-        if not self.store.state.looks:
+        if visible and not self.store.state.looks:
             self.store.act(actions.look_around)
 
     # ---- drawing

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtGui import QPaintEvent
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -133,17 +132,9 @@ class MapPanel(Panel):
         """Wander with the arrows at once."""
         self._points.setFocus()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Only now is the map of any use: a tab that comes to the front is not “shown” by Qt."""
-        super().paintEvent(event)
-        if not self.store.state.map.wanted:
-            QTimer.singleShot(0, self, self._look)
-
-    @Slot()
-    def _look(self) -> None:
-        # While the docks are laid out a panel is shown that then goes behind another one.
-        seen = self.isVisible() and not self.visibleRegion().isEmpty()
-        if seen and not self.store.state.map.wanted:
+    def seen(self, visible: bool) -> None:
+        """Only now is the map of any use."""
+        if visible and not self.store.state.map.wanted:
             self.store.act(discovery_actions.look_at_map)
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:

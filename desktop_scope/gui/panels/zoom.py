@@ -6,9 +6,7 @@ import math
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, Qt, Slot
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QDockWidget,
     QHBoxLayout,
     QLabel,
     QStackedLayout,
@@ -84,7 +82,6 @@ class ZoomPanel(Panel):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self._heard = False  # of its dock coming to the front
         self._heading = muted(QLabel())
         self._heading.setToolTip(zoom_words.ABOUT)
         self._everywhere = tool_button(
@@ -128,18 +125,9 @@ class ZoomPanel(Panel):
         """Walk along the chart."""
         self._chart.setFocus()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Only for whoever looks the losses are measured: its dock knows who does."""
-        super().showEvent(event)
-        dock = self.parentWidget()
-        if isinstance(dock, QDockWidget) and not self._heard:
-            self._heard = True
-            dock.visibilityChanged.connect(self._seen)
-
-    @Slot(bool)
-    def _seen(self, seen: bool) -> None:
-        if seen != self.store.state.zoom.looked_at:
-            self.store.act(zoom_actions.look, seen)
+    def seen(self, visible: bool) -> None:
+        """Only for whoever looks the losses are measured."""
+        self.store.act(zoom_actions.look, visible)
 
     def render(self, state: AppState, fields: frozenset[str]) -> None:
         """Draw."""
