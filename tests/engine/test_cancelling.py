@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from torch import nn
 
+from desktop_scope.engine.damage import DamageMeter
 from desktop_scope.engine.requests import (
     Generate,
     MeasureDamage,
@@ -58,7 +59,8 @@ def work(request, engine):
     method = {
         TracePrompt: engine.trace,
         Generate: engine.generate,
-        MeasureDamage: engine.damage,
+        # A new one, for what was measured is not measured again.
+        MeasureDamage: lambda *asked: DamageMeter(engine.model, engine.saes).measure(*asked),
         ProbeFeature: engine.probe,
     }[type(act)]
     return lambda job: method(act, job)

@@ -175,5 +175,5 @@ def test_what_may_mislead_is_said(workbench: Workbench) -> None:
     )
     said = " ".join(found.notes)
     assert "twice in A" in said
-    assert "1 texts are in A and in B" in said
+    assert "1 text is in A and in B" in said
     assert "much longer" in said

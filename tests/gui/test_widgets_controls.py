@@ -40,6 +40,7 @@ from desktop_scope.gui.widgets.line_plot import LinePlot
 from desktop_scope.gui.widgets.message_strip import MessageStrip
 from desktop_scope.gui.widgets.painting import number, percent
 from desktop_scope.gui.widgets.pin_bar import PinBar
+from desktop_scope.gui.widgets.row_list import Row, RowList
 from desktop_scope.gui.widgets.strength_bar import FRACTION_ROLE, StrengthBarDelegate
 from desktop_scope.gui.widgets.tables import DIM_ROLE, Greying
 from desktop_scope.gui.widgets.token_view import TokenView
@@ -427,3 +428,13 @@ def test_grey_rows_stay_grey_when_they_are_selected_and_when_the_theme_changes(q
             greying.initStyleOption(option, rows.model().index(row, 0))
             for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText):
                 assert (option.palette.color(role) == theme.tokens().muted) == grey
+
+
+def test_a_row_is_drawn_with_what_is_said_about_it(qtbot):
+    bare = shown(qtbot, RowList("bare", lambda item: Row(item)))
+    told = shown(qtbot, RowList("told", lambda item: Row(item, about="and more about it")))
+    for rows in (bare, told):
+        rows.set_items(["a row"])
+    rect = told.visualRect(told.model().index(0, 0))
+    below = rect.adjusted(0, rect.height() // 2 + 2, 0, 0)
+    assert bare.viewport().grab(below).toImage() != told.viewport().grab(below).toImage()

@@ -152,8 +152,7 @@ class BiasChart(Stale, QTableView):
         self._rows = _Rows(self)
         self._scale, self._has_after = 1.0, False
         self.setModel(self._rows)
-        self.setItemDelegate(_Painter(self))
-        make_list(self, name)
+        make_list(self, name, _Painter(self))
         self.menu = PlotMenu(self, name, self.table)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self._set_height()

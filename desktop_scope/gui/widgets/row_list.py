@@ -197,9 +197,8 @@ class RowList(QTableView):
         self._rows.describe = describe
         self._by_program = False
         self.setModel(self._rows)
-        self.setItemDelegate(_Painter(self))
         # A list view would lay all rows out, at 1 ms for a thousand; a table those that are seen.
-        make_list(self, name)
+        make_list(self, name, _Painter(self))
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._set_height()
         theme.changed.connect(self._set_height)

@@ -58,9 +58,10 @@ def make_plain(table: QTableView, name: str) -> None:
     table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
 
 
-def make_list(table: QTableView, name: str) -> None:
-    """The same, without a head: rows alone."""
+def make_list(table: QTableView, name: str, painter: QStyledItemDelegate) -> None:
+    """The same, without a head: rows alone, that draw themselves."""
     make_plain(table, name)
+    table.setItemDelegate(painter)
     table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     table.horizontalHeader().hide()
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
