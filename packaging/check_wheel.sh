@@ -14,4 +14,4 @@ pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work" "$root"
 pip --python "$work/venv/bin/python" install --quiet --no-deps --no-index "$work"/*.whl
 site_of "$bin/python" >"$(site_of "$work/venv/bin/python")/dependencies.pth"
 cd "$work"
-venv/bin/desktop-scope list --json
+venv/bin/desktop-scope list --json >list.json && grep -q demo/layer_29 list.json
