@@ -22,10 +22,27 @@ def align(
         a: Token ids of a text; or their texts, where the ids are of different vocabularies.
         b: Those of the other.
     """
+    one, other = _plain(a), _plain(b)
+    # What both begin and end with comes first: the matcher looks for the longest piece, wherever.
+    before = common_prefix(one, other)
+    after = common_prefix(one[before:][::-1], other[before:][::-1])
+    ends = len(one) - after, len(other) - after
+    middle = one[before : ends[0]], other[before : ends[1]]
     # Without “autojunk”, which would leave out of long texts whatever is frequent in them.
-    found = SequenceMatcher(None, _plain(a), _plain(b), autojunk=False).get_matching_blocks()
-    pairs = [(block.a + k, block.b + k) for block in found for k in range(block.size)]
+    found = SequenceMatcher(None, *middle, autojunk=False).get_matching_blocks()
+    pairs = [
+        *((k, k) for k in range(before)),
+        *((before + m.a + k, before + m.b + k) for m in found for k in range(m.size)),
+        *((ends[0] + k, ends[1] + k) for k in range(after)),
+    ]
     return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def common_prefix(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+    """How many tokens two texts begin with alike."""
+    return next(
+        (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
 
 
 def _plain(tokens: Sequence[Hashable] | NDArray[np.integer]) -> list[Hashable]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from desktop_scope.engine.aligning import common_prefix
 from desktop_scope.engine.families import device_of, parts_of
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, hooked
@@ -138,8 +139,8 @@ class LanguageModel:
                 self._tokenizer.encode(part, add_special_tokens=False)
                 for part in (whole[:begin], whole[end:])
             )
-            low = _common(ids, before)
-            high = len(ids) - _common(ids[low:][::-1], after[::-1])
+            low = common_prefix(ids, before)
+            high = len(ids) - common_prefix(ids[low:][::-1], after[::-1])
             own[low:high] = [True] * (high - low)
         return ids, own
 
@@ -315,13 +316,6 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     config = getattr(model.generation_config, "eos_token_id", None)
     ids = config if isinstance(config, list) else [config]
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
-
-
-def _common(a: list[int], b: list[int]) -> int:
-    """Length of what two lists begin with alike."""
-    return next(
-        (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
-    )
 
 
 def vocabulary(tokenizer: Any, size: int) -> tuple[str, ...]:
