@@ -16,6 +16,7 @@ os.environ["QT_SCALE_FACTOR"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import hypothesis
 import pytest
 
 from desktop_scope import paths
@@ -25,6 +26,10 @@ from desktop_scope.evidence import own
 from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.library.demo_model import demo_model
 from desktop_scope.workbench import Workbench
+
+# The same examples every time, however slow the machine: a run says something about the change.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 _MODAL = {
     "QDialog": ["exec"],
