@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -207,7 +208,7 @@ class AppState:
         """What the rack does to the model."""
         return tuple(dial.intervention() for dial in self.rack if dial.acts)
 
-    @property
+    @cached_property  # it is asked for by every area, at every change
     def shown(self) -> tuple[int, ...]:
         """How many features of each SAE are looked at; nothing where it is all of them."""
         return shown_at(self.saes, self.zoom.size)
