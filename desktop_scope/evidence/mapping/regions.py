@@ -91,8 +91,9 @@ def _words(
     word: list[int] = []
     for n, label in enumerate(labels):
         main = _PIECE.sub(" ", _ASIDE.split(label, maxsplit=1)[0].lower())
-        groups = set(_GROUPS.findall(main))
-        for text in groups | (set(_WORD.findall(_GROUPS.sub(" ", main))) - _FILLERS):
+        words = (w for w in _WORD.findall(_GROUPS.sub(" ", main)) if w not in _FILLERS)
+        # In their order, which decides between words that stand out alike.
+        for text in dict.fromkeys([*_GROUPS.findall(main), *words]):
             owner.append(n)
             word.append(numbers.setdefault(text, len(numbers)))
     return np.array(owner, np.int64), np.array(word, np.int64), list(numbers)
