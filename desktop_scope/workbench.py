@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.devices import import_torch
@@ -135,6 +135,8 @@ if TYPE_CHECKING:
     from desktop_scope.experiments.near import NearTexts
     from desktop_scope.experiments.studies import Studies
 
+_T = TypeVar("_T")
+
 
 class Workbench:
     """Carries out requests. Torch is imported when the first model is loaded.
@@ -147,9 +149,7 @@ class Workbench:
         self._held: tuple[LoadModel, LanguageModel] | None = None  # outlives a change of SAEs
         self._beside: LanguageModel | None = None  # a second model, for comparing
         self._catalogue: Catalogue | None = None
-        self._studies: tuple[object, Studies] | None = None
-        self._near_of: tuple[object, NearTexts] | None = None
-        self._fitter: tuple[Engine, LensFitter] | None = None
+        self._made: dict[type, tuple[tuple[object, ...], Any]] = {}  # of what is open
         self._question: object = None
         self._answers: dict[tuple[Prompt, tuple[Intervention, ...]], Generation] = {}
         self._handlers: dict[type[Request], Callable[[Any, Job], Any]] = {
@@ -291,9 +291,7 @@ class Workbench:
         """Fits the tuned lens of what is open."""
         from desktop_scope.evidence.lens_fitting import LensFitter
 
-        if self._fitter is None or self._fitter[0] is not self.engine:
-            self._fitter = self.engine, LensFitter(self.engine)
-        return self._fitter[1]
+        return self._made_of(LensFitter, self.engine)
 
     def _shift(self, request: Request, job: Job) -> Any:
         from desktop_scope.experiments.shifting import carry_out
@@ -311,9 +309,6 @@ class Workbench:
         from desktop_scope.library.opening import open_engine, same_model
 
         self._let_go()
-        self._engine = self._studies = self._fitter = None  # which hold on to the model
-        if "_gatherer" in vars(self):
-            self._gatherer.close()  # it holds the model that may have to go
         if self._held is not None and not same_model(self._held[0], request):
             self._held = None  # two models may not fit side by side
         gc.collect()  # or else what was open stays in memory until some time later
@@ -323,9 +318,8 @@ class Workbench:
 
     def _let_go(self) -> None:
         """Drop all that holds on to the engine."""
-        self._engine = self._catalogue = self._studies = None
-        self._near_of = self._question = self._beside = None
-        self._answers = {}
+        self._engine = self._catalogue = self._question = self._beside = None
+        self._made, self._answers = {}, {}
         if "_gatherer" in vars(self):
             self._gatherer.close()
 
@@ -383,20 +377,22 @@ class Workbench:
         """Texts near to features of what is open."""
         from desktop_scope.experiments.near import NearTexts
 
-        opened = (self.engine, self.catalogue)
-        if self._near_of is None or self._near_of[0] != opened:
-            self._near_of = opened, NearTexts(*opened)
-        return self._near_of[1]
+        return self._made_of(NearTexts, self.engine, self.catalogue)
 
     @property
     def _studies_now(self) -> Studies:
         """The studies of what is open."""
         from desktop_scope.experiments.studies import Studies
 
-        opened = (self.engine, self._catalogue)
-        if self._studies is None or self._studies[0] != opened:
-            self._studies = opened, Studies(*opened)
-        return self._studies[1]
+        return self._made_of(Studies, self.engine, self._catalogue)
+
+    def _made_of(self, kind: type[_T], *opened: object) -> _T:
+        """The one thing of a kind that was made of what is open."""
+        known = self._made.get(kind)
+        if known is None or known[0] != opened:
+            known = self._made[kind] = opened, kind(*opened)
+        found: _T = known[1]
+        return found
 
     def _test_rule(self, request: TestRule, job: Job) -> RuleTest:
         from desktop_scope.experiments.rule_test import try_rule

@@ -40,7 +40,7 @@ def test_the_tuned_lens_says_how_it_does(as_json, as_table, workbench, monkeypat
 
     monkeypatch.setattr(LensFitter, "step", step)
     monkeypatch.setattr(engine, "tuned", None)
-    monkeypatch.setattr(workbench, "_fitter", None)
+    monkeypatch.setattr(workbench, "_made", {})
     found = as_json("lens", TEXT, "--tuned")
     assert found["lens"] == "tuned lens"
     early, last = found["layers"][0]["by_token"][1], found["layers"][-1]["by_token"][-1]
