@@ -177,11 +177,6 @@ class RuleTest:
         return _share([case.fired for case in self.cases if case.example.wanted])
 
     @property
-    def false_firings(self) -> tuple[RuleCase, ...]:
-        """Where it fired and should not have."""
-        return tuple(case for case in self.cases if case.fired and not case.example.wanted)
-
-    @property
     def remark(self) -> str:
         """What is to be said of a rule that never or always fires; empty otherwise."""
         fired = [case.fired for case in self.cases]

@@ -312,7 +312,6 @@ def test_a_rule_is_measured_on_ones_own_examples():
     right = sum(f and e.wanted for f, e in zip(fired, examples, strict=True))
     assert result.precision == right / sum(fired)
     assert result.recall == right / 2
-    assert len(result.false_firings) == sum(fired) - right
 
 
 def peak_of(weights: SaeWeights, index: int, streams: torch.Tensor) -> float:

@@ -293,13 +293,6 @@ def examples() -> QWidget:
     return view
 
 
-def examples_wrapped() -> QWidget:
-    view = examples()
-    view.set_wrapped(True)
-    view.resize(440, 400)
-    return view
-
-
 def message_strip() -> QWidget:
     outside = QWidget()
     column = QVBoxLayout(outside)
@@ -379,7 +372,7 @@ GALLERY: dict[str, Callable[[], QWidget]] = {
     function.__name__: function
     for function in (
         token_view, stale, heat_map, heat_map_long, heat_map_short, line_plot, histogram,
-        strength_bars, bar_list, promotes, dials, examples, examples_wrapped, message_strip,
+        strength_bars, bar_list, promotes, dials, examples, message_strip,
         empty_state, legend, controls,
     )
 }  # fmt: skip

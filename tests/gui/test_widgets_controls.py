@@ -219,14 +219,13 @@ def test_the_peak_is_in_sight_however_narrow(qtbot, width):
     assert sum(seen) > 20
 
 
-def test_a_wrapped_example_is_taller(qtbot):
-    view = shown(qtbot, ExampleList())
+def test_the_height_of_a_row_is_known_before_it_is_laid_out(qtbot):
+    view = shown(qtbot, ExampleList(), height=600)
     view.set_examples(examples(), 20)
-    index = view.model().index(1)
-    one_line = view.visualRect(index).height()
-    view.set_wrapped(True)
-    view.doItemsLayout()
-    assert view.visualRect(index).height() > 2 * one_line
+    for row in range(view.model().rowCount()):
+        rect, snippet = view.visualRect(view.model().index(row)), view.snippet(row)
+        assert rect.height() == view.row_height(row)
+        assert snippet is None or snippet.height + 8 == rect.height()
 
 
 def test_clicking_an_example_hands_it_over(qtbot):

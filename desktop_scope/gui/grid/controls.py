@@ -26,7 +26,7 @@ class GridControls(QWidget):
 
     def __init__(self, store: Store, heat: HeatMap) -> None:
         super().__init__()
-        self._store, self._heat = store, heat
+        self._store = store
         self._quantity = QComboBox()
         self._quantity.setAccessibleName("What the cells are coloured by")
         for quantity, name, help_ in MENU:

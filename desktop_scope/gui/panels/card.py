@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, Qt, QTimer, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -275,9 +275,7 @@ def _sentence(state: AppState) -> tuple[str, str]:
 
 def _height_of(examples: ExampleList) -> int:
     """As tall as its rows, so that the card scrolls as one."""
-    model = examples.model()
-    rows = (model.index(i, 0) for i in range(model.rowCount()))
-    return sum(examples.sizeHintForIndex(QModelIndex(row)).height() for row in rows) + 4
+    return sum(map(examples.row_height, range(examples.model().rowCount()))) + 4
 
 
 def _here(state: AppState, card: Card) -> float | None:

@@ -74,26 +74,22 @@ class _Rows(QAbstractListModel):
 
 
 class _Snippet:
-    """One example, laid out for a width, and its picture."""
+    """One example on one line, as much of it as fits into a width, and its picture."""
 
     def __init__(self, example: Example, list_: ExampleList, width: int) -> None:
         texts = [text.replace("\n", "⏎") for text in example.texts]
         layout = TokenLayout(list_.font())
         self._strength = np.asarray(example.values) / list_.maximum()
-        if list_.is_wrapped():
-            layout.set_width(width)
-        else:
-            layout.set_width(1 << 20)
-            layout.set_texts(texts)
-            first, past = _window(layout, example.peak, width)
-            before = ["…"] if first else []
-            after = ["…"] if past < len(texts) else []
-            texts = before + texts[first:past] + after
-            filler = [np.zeros(len(before)), self._strength[first:past], np.zeros(len(after))]
-            self._strength = np.concatenate(filler)
+        layout.set_width(1 << 20)
         layout.set_texts(texts)
-        if not list_.is_wrapped():
-            layout.set_width(int((layout.lefts + layout.widths).max(initial=1)))
+        first, past = _window(layout, example.peak, width)
+        before = ["…"] if first else []
+        after = ["…"] if past < len(texts) else []
+        texts = before + texts[first:past] + after
+        filler = [np.zeros(len(before)), self._strength[first:past], np.zeros(len(after))]
+        self._strength = np.concatenate(filler)
+        layout.set_texts(texts)
+        layout.set_width(int((layout.lefts + layout.widths).max(initial=1)))
         self._metrics = LineMetrics(layout, 0)
         self._masked = np.zeros(len(texts), bool)
         self._picture: tuple[object, QImage, Pixels] | None = None
@@ -132,9 +128,7 @@ class _Painter(QStyledItemDelegate):
         self._view = view
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        snippet = self._view.snippet(index.row())
-        height = QFontMetrics(self._view.font()).height() + 12 if snippet is None else 0
-        return QSize(40, height or snippet.height + 8)
+        return QSize(40, self._view.row_height(index.row()))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         t, view = theme.tokens(), self._view
@@ -177,7 +171,6 @@ class ExampleList(Stale, QListView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._maximum = 1.0
-        self._wrapped = False
         self._snippets: dict[int, _Snippet] = {}
         self._key: object = None
         self._rows = _Rows(self)
@@ -213,17 +206,6 @@ class ExampleList(Stale, QListView):
             rows += [title, *chosen] if chosen else []
         self._rows.replace(rows)
 
-    def set_wrapped(self, wrapped: bool) -> None:
-        """Show each example whole, or on one line around its peak."""
-        if wrapped != self._wrapped:
-            self._wrapped = wrapped
-            self._snippets.clear()
-            self.scheduleDelayedItemsLayout()
-
-    def is_wrapped(self) -> bool:
-        """Whether examples are shown whole."""
-        return self._wrapped
-
     def maximum(self) -> float:
         """The activation that is full green."""
         return self._maximum
@@ -231,6 +213,12 @@ class ExampleList(Stale, QListView):
     def row(self, row: int) -> str | Example:
         """A section's title or an example."""
         return self._rows.rows[row]
+
+    def row_height(self, row: int) -> int:
+        """Pixels; nothing needs to be laid out for it, as every example is one line."""
+        if isinstance(self._rows.rows[row], str):
+            return QFontMetrics(self.font()).height() + 12
+        return LineMetrics(TokenLayout(self.font()), 0).box + 8
 
     def text_width(self) -> int:
         """Room for the tokens of a row."""

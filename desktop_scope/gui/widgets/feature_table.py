@@ -156,11 +156,6 @@ class FeatureTable(Stale, QTableView):
         """One of the rows shown."""
         return self._rows.rows[index]
 
-    def current_row(self) -> FeatureRow | None:
-        """The row the user is on."""
-        index = self.currentIndex()
-        return self._rows.rows[index.row()] if index.isValid() else None
-
     def currentChanged(self, current: Index, previous: Index) -> None:
         super().currentChanged(current, previous)
         if not self._by_program and current.isValid() and current.row() != previous.row():

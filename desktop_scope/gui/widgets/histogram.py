@@ -34,7 +34,6 @@ class Histogram(Stale, QWidget):
         self._counts: NDArray[np.floating] = np.zeros(0)
         self._edges: NDArray[np.floating] = np.zeros(0)
         self._marker: float | None = None
-        self._log = False
         self._hovered = -1
         self.setAccessibleName(self.tr("How often it fires how strongly"))
         self.menu = PlotMenu(self, self.accessibleName(), self.table)
@@ -71,11 +70,6 @@ class Histogram(Stale, QWidget):
     def set_marker(self, value: float | None) -> None:
         """Mark an activation, such as that of the chosen token; None for none."""
         self._marker = value
-        self.update()
-
-    def set_log(self, log: bool) -> None:
-        """Whether the heights are logarithmic, so that rare strong bins can be seen."""
-        self._log = log
         self.update()
 
     def table(self) -> Columns:
@@ -120,8 +114,7 @@ class Histogram(Stale, QWidget):
         painter.setOpacity(self.content_opacity())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = self._area()
-        heights = np.log1p(self._counts) if self._log else self._counts
-        heights = heights / max(float(heights.max()), 1e-9) * area.height()
+        heights = self._counts / max(float(self._counts.max()), 1e-9) * area.height()
         heights = np.where(self._counts > 0, np.maximum(heights, 1.5), 0)
         # At least a third of full green: the bars of weak bins are the tallest.
         strength = 0.35 + 0.65 * np.arange(1, n + 1) / n

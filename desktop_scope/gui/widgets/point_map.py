@@ -34,8 +34,6 @@ _PART = 80.0  # pixels of the part of the map that one word names
 _SHARE = 0.03  # a word that stands out less than this share of the most is left out
 _MOST_WORDS = 40
 
-Flags = NDArray[np.bool_]
-
 
 class PointMap(QWidget):
     """Pan by dragging, zoom with the wheel, click a point; arrows go from point to point.
