@@ -42,15 +42,12 @@ def ribbons(state: AppState, flow: Flow, which: int) -> tuple[Ribbon, ...]:
     found = []
     for n, edge in enumerate(side.edges):
         label = state.flow.labels.get(edge.feature, Label("", Source.NONE, "low"))
-        name, fallen = state.name_of(edge.feature), measured[which]
-        value = signed(edge.value)
-        said = value if fallen is None else f"{value} ({signed(float(fallen[n]))})"
-        help_ = _help(flow, edge, label, name, which, None if fallen is None else float(fallen[n]))
-        text = title(label, name)
-        said = (
-            signed(edge.value) if fallen is None else f"{signed(edge.value)} ({signed(fallen[n])})"
-        )
+        name, fell = state.name_of(edge.feature), measured[which]
+        fallen = None if fell is None else float(fell[n])
+        said = signed(edge.value) + ("" if fallen is None else f" ({signed(fallen)})")
+        help_ = _help(flow, edge, label, name, which, fallen)
         share, dim = edge.share / (whole or 1.0), label.doubtful
+        text = title(label, name)
         found.append(Ribbon(text, share, said, help_, dim=dim, negative=edge.value < 0))
     return (*found, *_left_over(side, which))
 
