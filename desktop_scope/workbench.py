@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.devices import import_torch
 from desktop_scope.engine.flow_types import CheckFlow, FollowFlow
+from desktop_scope.engine.health import Health
 from desktop_scope.engine.lenses import FitLens, ReadLensGrid
 from desktop_scope.engine.questions import ExplainAnswer, FollowPath, ListRunners, VerifyCauses
 from desktop_scope.engine.requests import (
@@ -29,15 +30,7 @@ from desktop_scope.engine.requests import (
     Watch,
     Workspace,
 )
-from desktop_scope.engine.types import (
-    Generation,
-    Health,
-    Intervention,
-    Loaded,
-    ModelInfo,
-    Prompt,
-    Vector,
-)
+from desktop_scope.engine.types import Generation, Intervention, Loaded, ModelInfo, Prompt, Vector
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import Cancelled, ScopeError
 from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer

@@ -18,8 +18,9 @@ from desktop_scope.errors import ScopeError
 
 if TYPE_CHECKING:
     from desktop_scope.engine.engine import Engine
+    from desktop_scope.engine.health import Health
     from desktop_scope.engine.model import LanguageModel
-    from desktop_scope.engine.types import Health, SaeInfo
+    from desktop_scope.engine.types import SaeInfo
 
 NAME = "sae"
 HELP = "Check that an SAE fits its model, or convert it to another format."

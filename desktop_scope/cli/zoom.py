@@ -15,8 +15,8 @@ from desktop_scope.cli.common import (
 )
 from desktop_scope.cli.trace import parse_layers
 from desktop_scope.engine.requests import MeasureSizes, TracePrompt
-from desktop_scope.engine.sizes import ladder, sizes
-from desktop_scope.engine.types import Prompt, SaeInfo, SiteLosses
+from desktop_scope.engine.sizes import SiteLosses, ladder, sizes
+from desktop_scope.engine.types import Prompt, SaeInfo
 
 NAME = "zoom"
 HELP = "What each size of the dictionaries loses of a text: FVU and CE recovered."

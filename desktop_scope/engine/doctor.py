@@ -23,13 +23,13 @@ from torch.nn.functional import cross_entropy
 
 from desktop_scope import paths
 from desktop_scope.engine import trace as tracing
+from desktop_scope.engine.health import Health, Tried
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import Edit, checked
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.places import places_along, places_around
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.sae_weights import SaeWeights
-from desktop_scope.engine.types import Health, Tried
 from desktop_scope.engine.verdicts import best_of, judged
 from desktop_scope.engine.worker import Job
 

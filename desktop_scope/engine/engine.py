@@ -23,6 +23,7 @@ from desktop_scope.engine.fixed_steps import FixedSteps
 from desktop_scope.engine.flow_checking import check_flow
 from desktop_scope.engine.flow_types import CheckFlow, Flow, FlowCheck, FollowFlow
 from desktop_scope.engine.fork import Fork
+from desktop_scope.engine.health import Health
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.layer_reading import read_layers
 from desktop_scope.engine.lens import Lens
@@ -55,18 +56,16 @@ from desktop_scope.engine.requests import (
 from desktop_scope.engine.sae import Sae, sae_of
 from desktop_scope.engine.sae_weights import SaeWeights
 from desktop_scope.engine.size_losses import SizeMeter
-from desktop_scope.engine.sizes import ladder
+from desktop_scope.engine.sizes import SiteLosses, ladder
 from desktop_scope.engine.types import (
     FeatureId,
     Floats,
     Generation,
-    Health,
     LayerTexts,
     LensRow,
     Loaded,
     Probe,
     Prompt,
-    SiteLosses,
     TextActs,
     Trace,
     Vector,

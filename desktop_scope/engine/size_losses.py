@@ -26,8 +26,8 @@ from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.hooks import checked
 from desktop_scope.engine.model import LanguageModel
 from desktop_scope.engine.sae import Sae
-from desktop_scope.engine.sizes import Rung
-from desktop_scope.engine.types import SiteLosses, SizeLoss, Trace
+from desktop_scope.engine.sizes import Rung, SiteLosses, SizeLoss
+from desktop_scope.engine.types import Trace
 from desktop_scope.engine.worker import Job
 
 _TOKENS_AT_ONCE = 512  # of a pass that is lost when it is cancelled

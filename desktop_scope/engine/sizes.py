@@ -7,7 +7,9 @@ for all sites means at each of them the finest dictionary that is not larger, el
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from desktop_scope.engine.types import FeatureId, SaeInfo
@@ -93,3 +95,49 @@ def _sizes_by_site(saes: Sequence[SaeInfo]) -> dict[tuple[str, str], set[int]]:
 
 def _site(info: SaeInfo) -> tuple[str, str]:
     return info.hook_name, info.hook_out
+
+
+@dataclass(frozen=True)
+class SizeLoss:
+    """What one dictionary loses of a text; see ``engine.size_losses`` for the measures.
+
+    Attributes:
+        slot: Of its SAE.
+        size: So many features of it, the first ones.
+        l0: Mean number of active features per token.
+        ce: Nats per token with what is written replaced by the reconstruction.
+    """
+
+    slot: int
+    size: int
+    l0: float
+    fvu: float
+    ce: float
+
+
+@dataclass(frozen=True)
+class SiteLosses:
+    """What the dictionaries at one site lose of a text; coarse ones first.
+
+    Attributes:
+        slots: Their SAEs, ascending.
+        n_tokens: That were encoded and count for the variance.
+        ce: The model's own loss, nats per token; with the mean in place of what is written there,
+            and with nothing.
+        trouble: Why nothing could be measured, for people; empty if it was.
+    """
+
+    slots: tuple[int, ...]
+    n_tokens: int = 0
+    ce: float = math.nan
+    ce_mean: float = math.nan
+    ce_zero: float = math.nan
+    sizes: tuple[SizeLoss, ...] = ()
+    trouble: str = ""
+
+    def recovered(self, loss: SizeLoss, zero: bool = False) -> float:
+        """The share of the loss that a dictionary wins back: 1 is all of it, 0 no more than the
+        mean (or nothing) in its place; nan where replacing it by that does no harm.
+        """
+        worst = self.ce_zero if zero else self.ce_mean
+        return (worst - loss.ce) / (worst - self.ce) if worst > self.ce else math.nan

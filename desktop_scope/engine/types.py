@@ -6,7 +6,6 @@ the residual stream where decoder rows have unit norm.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -423,101 +422,3 @@ class Loaded:
 
     model: ModelInfo
     saes: tuple[SaeInfo, ...]
-
-
-class Verdict(StrEnum):
-    """How an SAE fits where it is attached."""
-
-    GREEN = "fits"
-    AMBER = "doubtful"
-    RED = "does not fit"
-
-
-@dataclass(frozen=True)
-class Tried:
-    """How an SAE does at another place, or with its input treated otherwise."""
-
-    hook_name: str
-    hook_out: str
-    norm: str
-    centred: bool
-    subtract_b_dec: bool
-    fvu: float
-    l0: float
-
-
-@dataclass(frozen=True, eq=False)
-class Health:
-    """What the built-in text says about one SAE; see ``engine.doctor`` for the measures.
-
-    Attributes:
-        slot: Which of the open SAEs.
-        tried: Other places, the best first.
-        best: One of them that is clearly better than where it is attached.
-        density: Share of tokens on which each feature fires, [N]; and so on.
-    """
-
-    slot: int
-    hook_name: str
-    hook_out: str
-    n_tokens: int
-    l0: float
-    fvu: float
-    ce_recovered: float
-    verdict: Verdict
-    reason: str
-    tried: tuple[Tried, ...]
-    best: Tried | None
-    density: Floats
-    mean_active: Floats
-    max_active: Floats
-    median_norm: float
-
-    def __post_init__(self) -> None:
-        lock(self)
-
-
-@dataclass(frozen=True)
-class SizeLoss:
-    """What one dictionary loses of a text; see ``engine.size_losses`` for the measures.
-
-    Attributes:
-        slot: Of its SAE.
-        size: So many features of it, the first ones.
-        l0: Mean number of active features per token.
-        ce: Nats per token with what is written replaced by the reconstruction.
-    """
-
-    slot: int
-    size: int
-    l0: float
-    fvu: float
-    ce: float
-
-
-@dataclass(frozen=True)
-class SiteLosses:
-    """What the dictionaries at one site lose of a text; coarse ones first.
-
-    Attributes:
-        slots: Their SAEs, ascending.
-        n_tokens: That were encoded and count for the variance.
-        ce: The model's own loss, nats per token; with the mean in place of what is written there,
-            and with nothing.
-        trouble: Why nothing could be measured, for people; empty if it was.
-    """
-
-    slots: tuple[int, ...]
-    n_tokens: int = 0
-    ce: float = math.nan
-    ce_mean: float = math.nan
-    ce_zero: float = math.nan
-    sizes: tuple[SizeLoss, ...] = ()
-    trouble: str = ""
-
-    def recovered(self, loss: SizeLoss, zero: bool = False) -> float:
-        """The share of the loss that a dictionary wins back: 1 is all of it, 0 no more than the
-        mean (or nothing) in its place; nan where replacing it by that does no harm.
-        """
-        worst = self.ce_zero if zero else self.ce_mean
-        return (worst - loss.ce) / (worst - self.ce) if worst > self.ce else math.nan

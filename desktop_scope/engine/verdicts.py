@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from desktop_scope.engine.health import Tried, Verdict
 from desktop_scope.engine.sae_weights import SaeWeights
-from desktop_scope.engine.types import Tried, Verdict
 
 _UNUSABLE_FVU, _POOR_FVU = 0.7, 0.45
 _UNUSABLE_CE, _POOR_CE = 0.3, 0.7

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from desktop_scope.engine.types import Bools, FeatureId, Floats, Health, Ints
+from desktop_scope.engine.health import Health
+from desktop_scope.engine.types import Bools, FeatureId, Floats, Ints
 from desktop_scope.evidence.interest import Peaks
 from desktop_scope.evidence.kinship.book import KinBook
 from desktop_scope.evidence.labels import LabelBook

@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 from enum import StrEnum
 
+from desktop_scope.engine.health import Health, Verdict
 from desktop_scope.engine.requests import Placement, Workspace
-from desktop_scope.engine.types import Health, Verdict
 from desktop_scope.gui.state import AppState, Message
 
 _TOPIC = "The check of the autoencoders"

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.feature_names import feature_name
+from desktop_scope.engine.health import Health
 from desktop_scope.engine.requests import Workspace
 from desktop_scope.engine.sizes import shown_at
 from desktop_scope.engine.types import (
     FeatureId,
     Generation,
-    Health,
     Intervention,
     LensRow,
     ModelInfo,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from desktop_scope.engine.types import SaeInfo, SiteLosses
+from desktop_scope.engine.sizes import SiteLosses
+from desktop_scope.engine.types import SaeInfo
 from desktop_scope.gui.state import AppState
 from desktop_scope.gui.widgets.loss_chart import Chart, Series
 

@@ -9,9 +9,9 @@ import pytest
 
 from desktop_scope import paths
 from desktop_scope.engine.doctor import Doctor
+from desktop_scope.engine.health import Health, Verdict
 from desktop_scope.engine.hook_points import HookPoint
 from desktop_scope.engine.sae_weights import InputNorm
-from desktop_scope.engine.types import Health, Verdict
 from desktop_scope.engine.worker import silent_job
 
 

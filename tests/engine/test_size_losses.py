@@ -17,7 +17,8 @@ from desktop_scope.engine.hook_points import Site
 from desktop_scope.engine.requests import MeasureSizes, TracePrompt
 from desktop_scope.engine.sae import Sae
 from desktop_scope.engine.sae_weights import Architecture, SaeWeights
-from desktop_scope.engine.types import Prompt, SiteLosses
+from desktop_scope.engine.sizes import SiteLosses
+from desktop_scope.engine.types import Prompt
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.errors import Cancelled
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from desktop_scope.engine.cost_types import Damage
 from desktop_scope.engine.flow_types import CheckFlow, Edge, Flow, FlowCheck, FollowFlow, Side
+from desktop_scope.engine.health import Health, Tried, Verdict
 from desktop_scope.engine.lenses import FitLens, LensFit, LensGrid, ReadLensGrid
 from desktop_scope.engine.questions import (
     Attribution,
@@ -38,19 +39,16 @@ from desktop_scope.engine.requests import (
     Watch,
     Workspace,
 )
+from desktop_scope.engine.sizes import SiteLosses
 from desktop_scope.engine.types import (
     FeatureActs,
     FeatureId,
     Generation,
-    Health,
     LensRow,
     Loaded,
     ModelInfo,
     SaeInfo,
-    SiteLosses,
     Trace,
-    Tried,
-    Verdict,
 )
 from desktop_scope.engine.worker import Done, Event, silent_job
 from desktop_scope.evidence.asking.requests import Asked, AskOpenModel, AskServer

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from desk import Desk, health
 
+from desktop_scope.engine.health import Tried, Verdict
 from desktop_scope.engine.requests import CheckSae, Placement, TracePrompt, Workspace
-from desktop_scope.engine.types import FeatureActs, FeatureId, Prompt, Tried, Verdict
+from desktop_scope.engine.types import FeatureActs, FeatureId, Prompt
 from desktop_scope.engine.worker import Done, Failed, Partial, Stopped
 from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.types import Label, Source

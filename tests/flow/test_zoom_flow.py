@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from desktop_scope.engine.requests import MeasureSizes, TracePrompt, Workspace
-from desktop_scope.engine.types import FeatureId, Prompt, SiteLosses, SizeLoss
+from desktop_scope.engine.sizes import SiteLosses, SizeLoss
+from desktop_scope.engine.types import FeatureId, Prompt
 from desktop_scope.evidence.kinship.types import Basis, Family, Kin, MeasureKin, ReadFamily
 from desktop_scope.evidence.requests import FollowFeature, RankFeatures
 from desktop_scope.gui import actions, zoom_actions

@@ -15,6 +15,7 @@ from transformers import AutoModel
 
 from desktop_scope import cli
 from desktop_scope.engine.engine import Engine
+from desktop_scope.engine.health import Verdict
 from desktop_scope.engine.hook_points import HookPoint, Site
 from desktop_scope.engine.requests import (
     CheckSae,
@@ -24,7 +25,7 @@ from desktop_scope.engine.requests import (
     TracePrompt,
     Workspace,
 )
-from desktop_scope.engine.types import FeatureId, Intervention, Prompt, Sampling, Verdict
+from desktop_scope.engine.types import FeatureId, Intervention, Prompt, Sampling
 from desktop_scope.engine.worker import silent_job
 from desktop_scope.library.opening import open_engine
 

@@ -11,8 +11,9 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
+from desktop_scope.engine.health import Verdict
 from desktop_scope.engine.requests import Workspace
-from desktop_scope.engine.types import Prompt, Verdict
+from desktop_scope.engine.types import Prompt
 from desktop_scope.gui import doctor
 from desktop_scope.gui.app import first_state
 from desktop_scope.gui.card.text import as_markdown

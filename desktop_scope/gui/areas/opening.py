@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from desktop_scope.engine.health import Health
 from desktop_scope.engine.requests import CheckSae, LoadModel, Request
-from desktop_scope.engine.types import FeatureId, Health, Loaded, SaeInfo
+from desktop_scope.engine.types import FeatureId, Loaded, SaeInfo
 from desktop_scope.evidence.requests import OpenCatalogue
 from desktop_scope.evidence.types import Opened
 from desktop_scope.gui import doctor

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from desktop_scope.engine.requests import MeasureSizes, Request
-from desktop_scope.engine.sizes import ladder
-from desktop_scope.engine.types import SiteLosses
+from desktop_scope.engine.sizes import SiteLosses, ladder
 from desktop_scope.evidence.kinship.types import Family, MeasureKin, ReadFamily
 from desktop_scope.gui.areas.base import Area
 from desktop_scope.gui.state import AppState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from desktop_scope.engine.types import Health
+from desktop_scope.engine.health import Health
 from desktop_scope.evidence.types import Card, Example, Insight, Interest, Label, Lever, Source
 from desktop_scope.experiments.answer_types import AnswerScore
 from desktop_scope.gui.naming import scored, title

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_scope.engine.types import SiteLosses, SizeLoss
+from desktop_scope.engine.sizes import SiteLosses, SizeLoss
 from desktop_scope.gui import theme, zoom_actions, zoom_words
 from desktop_scope.gui.panels.base import Panel
 from desktop_scope.gui.state import AppState

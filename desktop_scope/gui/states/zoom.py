@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from desktop_scope.engine.types import FeatureId, SiteLosses, Trace
+from desktop_scope.engine.sizes import SiteLosses
+from desktop_scope.engine.types import FeatureId, Trace
 from desktop_scope.evidence.kinship.types import Family
 
 
