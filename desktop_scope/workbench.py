@@ -104,7 +104,7 @@ from desktop_scope.experiments.shift import (
 )
 from desktop_scope.experiments.shift_texts import read_shift
 from desktop_scope.experiments.types import RuleTest
-from desktop_scope.exports.types import Exported, ExportModel, ExportVector
+from desktop_scope.exports.types import Export, Exported, ExportModel, ExportVector
 from desktop_scope.library.browsing import (
     Browse,
     KeepShelf,
@@ -392,13 +392,12 @@ class Workbench:
 
         return try_rule(self.engine, request, job)
 
-    def _export(self, request: ExportVector | ExportModel, job: Job) -> Exported:
+    def _export(self, request: Export, job: Job) -> Exported:
         from desktop_scope.exports.control_vector import export_vector
         from desktop_scope.exports.edited_model import export_model
 
-        if isinstance(request, ExportVector):
-            return export_vector(self.engine, request, job)
-        return export_model(self.engine, request, job)
+        write = export_vector if isinstance(request, ExportVector) else export_model
+        return write(self.engine, request, job)
 
     def _read_vector(self, request: ReadVector) -> tuple[Vector, ...]:
         from desktop_scope.library.vector_file import read_vectors

@@ -7,28 +7,26 @@ Source: llama.cpp ``llama-adapter.cpp``, repeng.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from desktop_scope.engine.engine import Engine
-from desktop_scope.engine.requests import MeasureDamage, ReadVector
+from desktop_scope.engine.requests import ReadVector
 from desktop_scope.engine.types import Floats, Intervention, Mode, ModelInfo
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
-from desktop_scope.exports.comparing import Way, compare
+from desktop_scope.exports.comparing import Comparison, Way, put_in_place
 from desktop_scope.exports.fixed import EVERYWHERE, added, at_every_token, notes_on
-from desktop_scope.exports.types import Exported, ExportVector
-from desktop_scope.library.parts import part_of, remove
+from desktop_scope.exports.types import Export, Exported
 from desktop_scope.library.vector_file import read_vectors
 
 _SUFFIXES = (".gguf", ".safetensors")
 _AGREEMENT = 0.01  # nats; the file holds the same float32 numbers
 
 
-def export_vector(engine: Engine, request: ExportVector, job: Job) -> Exported:
+def export_vector(engine: Engine, request: Export, job: Job) -> Exported:
     """Write additions as a file, read it again, and compare.
 
     Raises:
@@ -49,34 +47,16 @@ def export_vector(engine: Engine, request: ExportVector, job: Job) -> Exported:
             "Steer at layer 1 or later, or write a .safetensors file.",
         )
     steered = at_every_token(request.interventions)
-    try:
-        part = part_of(path).with_suffix(path.suffix)
-        try:
-            _write(part, vectors, info, request.interventions)
-            exported = tuple(
-                Intervention(amount=v.norm, mode=Mode.ADD, vector=v, positions=EVERYWHERE)
-                for v in read_vectors(ReadVector(part), info)
-            )
-            live = Way(engine.model, engine.saes, steered)
-            apart, n_tokens = compare(live, Way(engine.model, (), exported), request.texts, job)
-            if apart > _AGREEMENT:
-                raise ScopeError(
-                    f"The vector does not do the same as the dials: {apart:.2g} nats apart.",
-                    "Please report it, with the strengths that were set.",
-                )
-            os.replace(part, path)
-        finally:
-            remove(part)
-    except OSError as error:
-        raise ScopeError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            "Make room or allow writing there, or choose another place.",
-        ) from error
-    given = Way(engine.model, engine.saes, request.interventions)
-    beyond, _ = compare(live, given, request.texts, job)
-    damage = engine.damage(MeasureDamage(steered, quiz=True), job)
-    notes = notes_on(request.interventions)
-    return Exported((path,), apart, n_tokens, beyond, notes, damage)
+    comparison = Comparison(engine, request, steered, notes_on(request.interventions))
+    with put_in_place(path, path.suffix) as part:
+        _write(part, vectors, info, request.interventions)
+        written = tuple(
+            Intervention(amount=v.norm, mode=Mode.ADD, vector=v, positions=EVERYWHERE)
+            for v in read_vectors(ReadVector(part), info)
+        )
+        hint = "Please report it, with the strengths that were set."
+        comparison.demand_same(Way(engine.model, (), written), _AGREEMENT, hint, job)
+    return comparison.told((path,), job)
 
 
 def _write(

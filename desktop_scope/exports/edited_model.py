@@ -25,11 +25,10 @@ from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.families import Parts, parts_of
 from desktop_scope.engine.hook_points import HookPoint, Site, resid_post
 from desktop_scope.engine.loading import SPREAD, load_model, read_weights
-from desktop_scope.engine.requests import MeasureDamage
 from desktop_scope.engine.types import Intervention, Mode, ModelInfo, Vector
 from desktop_scope.engine.worker import Job
 from desktop_scope.errors import ScopeError
-from desktop_scope.exports.comparing import Way, compare
+from desktop_scope.exports.comparing import Comparison, Way, put_in_place
 from desktop_scope.exports.fixed import (
     EVERYWHERE,
     added,
@@ -37,8 +36,7 @@ from desktop_scope.exports.fixed import (
     directions,
     notes_on,
 )
-from desktop_scope.exports.types import Exported, ExportModel
-from desktop_scope.library.parts import part_of, remove
+from desktop_scope.exports.types import Export, Exported
 
 _AGREEMENT = {"float32": 0.01}  # nats
 _HALF_AGREEMENT = 0.5  # of numbers of 16 bits, in which a changed weight is rounded anew
@@ -49,7 +47,7 @@ _TOKENIZER = re.compile(
 )
 
 
-def export_model(engine: Engine, request: ExportModel, job: Job) -> Exported:
+def export_model(engine: Engine, request: Export, job: Job) -> Exported:
     """Write a changed copy, open it, and compare.
 
     Raises:
@@ -57,58 +55,47 @@ def export_model(engine: Engine, request: ExportModel, job: Job) -> Exported:
             does not do the same.
         Cancelled: The job was; nothing is left behind.
     """
-    info, folder = engine.model.info, request.folder
+    info, folder, items = engine.model.info, request.path, request.interventions
     _demand_whole(info)
     if folder.exists():
         raise ScopeError(f"{folder} exists already.", "Choose a folder that is not there yet.")
-    if any(item.mode is Mode.PROJECT for item in request.interventions):
-        rows = directions(engine, request.interventions)
+    rows, vectors, notes = None, None, notes_on(items)
+    if any(item.mode is Mode.PROJECT for item in items):
+        rows = directions(engine, items)
         steered = _taken_out(engine, rows)
-        notes = ("The direction is taken out of every layer, not only where it was read.",)
-        notes = (*notes, *notes_on(request.interventions))
+        notes = ("The direction is taken out of every layer, not only where it was read.", *notes)
     else:
-        vectors = added(engine, request.interventions)
-        rows, steered = None, at_every_token(request.interventions)
-        notes = notes_on(request.interventions)
-    live = Way(engine.model, engine.saes, steered)
-    try:
-        part = part_of(folder)
-        try:
-            _demand_space(part.parent, info)
-            job.progress(0, 0, "Changing a copy of the model")
-            model = read_weights(Path(info.path), dtype=info.dtype)
-            if rows is None:
-                model = _with_biases(model, vectors, info)
-            else:
-                _without(model, rows)
-            model.save_pretrained(part)
-            del model
-            _copy_tokenizer(Path(info.path), part)
-            copy = load_model(
-                part, info.id, job, info.device, info.dtype,
-                raw_first_token=engine.model.raw_first_token,
-            )  # fmt: skip
-            apart, n_tokens = compare(live, Way(copy), request.texts, job)
-            del copy
-            if apart > _AGREEMENT.get(info.dtype, _HALF_AGREEMENT):
-                raise ScopeError(
-                    f"The copy does not do the same as the dials: {apart:.2g} nats apart. It was "
-                    "not kept.",
-                    "Export a control vector instead, or steer within this program.",
-                )
-            part.rename(folder)
-        finally:
-            remove(part)
-    except OSError as error:
-        raise ScopeError(
-            f"{folder} cannot be written: {error.strerror or error}.",
-            "Make room or allow writing there, or choose another place.",
-        ) from error
-    given = Way(engine.model, engine.saes, request.interventions)
-    beyond, _ = compare(live, given, request.texts, job)
-    damage = engine.damage(MeasureDamage(steered, quiz=True), job)
-    files = tuple(sorted(folder.iterdir()))
-    return Exported(files, apart, n_tokens, beyond, notes, damage)
+        vectors, steered = added(engine, items), at_every_token(items)
+    comparison = Comparison(engine, request, steered, notes)
+    with put_in_place(folder) as part:
+        _demand_space(part.parent, info)
+        job.progress(0, 0, "Changing a copy of the model")
+        _write(part, info, rows, vectors)
+        copy = load_model(
+            part, info.id, job, info.device, info.dtype,
+            raw_first_token=engine.model.raw_first_token,
+        )  # fmt: skip
+        most = _AGREEMENT.get(info.dtype, _HALF_AGREEMENT)
+        hint = "Export a control vector instead, or steer within this program."
+        comparison.demand_same(Way(copy), most, hint, job)
+        del copy
+    return comparison.told(tuple(sorted(folder.iterdir())), job)
+
+
+def _write(
+    folder: Path,
+    info: ModelInfo,
+    rows: torch.Tensor | None,
+    vectors: Mapping[int, torch.Tensor] | None,
+) -> None:
+    """The changed copy: without the directions, or with what is added."""
+    model = read_weights(Path(info.path), dtype=info.dtype)
+    if rows is not None:
+        _without(model, rows)
+    elif vectors is not None:
+        model = _with_biases(model, vectors, info)
+    model.save_pretrained(folder)
+    _copy_tokenizer(Path(info.path), folder)
 
 
 def _demand_whole(info: ModelInfo) -> None:

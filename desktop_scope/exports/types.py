@@ -11,15 +11,14 @@ from desktop_scope.engine.types import Intervention
 
 
 @dataclass(frozen=True)
-class ExportVector(Request):
-    """Write interventions as a control vector: ``.gguf`` for llama.cpp, or ``.safetensors``.
+class Export(Request):
+    """Write interventions for others to use.
 
     Attributes:
+        path: A file, or a folder that is not there yet.
         texts: Compared on these besides the neutral ones.
     """
 
-    kind = "export-vector"
-    replaces = frozenset({"export-vector"})
     worker = "engine"
 
     interventions: tuple[Intervention, ...]
@@ -28,16 +27,19 @@ class ExportVector(Request):
 
 
 @dataclass(frozen=True)
-class ExportModel(Request):
-    """Write a copy of the open model in which the interventions are part of the weights."""
+class ExportVector(Export):
+    """As a control vector: ``.gguf`` for llama.cpp, or ``.safetensors``."""
+
+    kind = "export-vector"
+    replaces = frozenset({"export-vector"})
+
+
+@dataclass(frozen=True)
+class ExportModel(Export):
+    """As a copy of the open model in which they are part of the weights."""
 
     kind = "export-model"
     replaces = frozenset({"export-model"})
-    worker = "engine"
-
-    interventions: tuple[Intervention, ...]
-    folder: Path
-    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

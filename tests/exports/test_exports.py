@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGUFReader
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from tiny_models import D_MODEL, TEXT, save_tiny
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from desktop_scope.engine.engine import Engine
 from desktop_scope.engine.hook_points import HookPoint, Site
@@ -211,5 +212,16 @@ def test_a_copy_that_comes_out_otherwise_is_not_kept(llama, tmp_path, monkeypatc
 
     monkeypatch.setattr(edited_model, "_with_biases", lambda model, vectors, info: model)
     with pytest.raises(ScopeError, match="does not do the same"):
+        export_model(llama, ExportModel((push(1),), tmp_path / "copy"), silent_job())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(llama, tmp_path, monkeypatch):
+    def full(model, folder, **more):
+        Path(folder).mkdir()
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
+    with pytest.raises(ScopeError, match="cannot be written: No space left"):
         export_model(llama, ExportModel((push(1),), tmp_path / "copy"), silent_job())
     assert not list(tmp_path.iterdir())

@@ -288,7 +288,7 @@ _RESULTS: dict[type[Request], Callable[[Any], Any]] = {
     KeepShelf: lambda r: Shelf(),
     ExportVector: lambda r: Exported((r.path,), 1e-6, 9, 0.0, (), _damage(r)),
     ExportModel: lambda r: Exported(
-        (r.folder / "a", r.folder / "b"), 1e-6, 9, 0.5, ("More.",), _damage(r)
+        (r.path / "a", r.path / "b"), 1e-6, 9, 0.5, ("More.",), _damage(r)
     ),
     AskOpenModel: lambda r: Asked(r.feature, ()),
     AskServer: lambda r: Asked(r.feature, ()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from desktop_scope.exports.types import ExportModel, ExportVector
+from desktop_scope.exports.types import Export
 
 
 @dataclass(frozen=True)
@@ -15,4 +15,4 @@ class ExportState:
         request: None when nothing is.
     """
 
-    request: ExportVector | ExportModel | None = None
+    request: Export | None = None
