@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from desktop_scope import paths
 from desktop_scope.engine.levers import PUSHES, LeverScores
-from desktop_scope.errors import ScopeError
+from desktop_scope.evidence.shipped import read_layer
 from desktop_scope.evidence.types import Lever
 from desktop_scope.library.parts import part_of
 
@@ -47,19 +47,11 @@ class LeverBook:
         Raises:
             ScopeError: What it ships is damaged.
         """
-        path = pack / SHIPPED
-        if not path.is_file():
+        shapes = [(n_features, len(PUSHES))] * len(_NAMES)
+        found = read_layer(pack / SHIPPED, SHIPPED_FORMAT, layer, _NAMES, shapes)
+        if found is None:
             return None
-        try:
-            file = safe_open(path, framework="numpy")
-            about = file.metadata() or {}
-            arrays = [file.get_slice(name)[layer].astype(np.float32) for name in _NAMES]
-        except (SafetensorError, OSError, IndexError) as error:
-            raise _damaged(path, str(error)) from error
-        shape = (n_features, len(PUSHES))
-        if about.get("format") != SHIPPED_FORMAT or any(a.shape != shape for a in arrays):
-            raise _damaged(path, "it is of another version or size")
-        return cls(LeverScores(*arrays))
+        return cls(LeverScores(*(array.astype(np.float32) for array in found[0])))
 
     @classmethod
     def kept(cls, key: str, n_features: int) -> LeverBook:
@@ -105,10 +97,3 @@ class LeverBook:
         score, ratio, kl = (float(getattr(self.scores, name)[index, self._rank]) for name in _NAMES)
         below = float((known < merit[index]).mean())
         return Lever(_STRONG, score, ratio, kl, below, len(known), len(merit))
-
-
-def _damaged(path: Path, why: str) -> ScopeError:
-    return ScopeError(
-        f"{path} is damaged: {why}.",
-        "Copy the pack again, or install Desktop Scope again if it is the demo pack.",
-    )

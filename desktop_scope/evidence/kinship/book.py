@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from desktop_scope.errors import ScopeError
 from desktop_scope.evidence.kinship.counting import KinCounts
 from desktop_scope.evidence.kinship.scoring import N_PARENTS
+from desktop_scope.evidence.shipped import damaged, read_layer
 from desktop_scope.library.parts import part_of
 
 SHIPPED = "families.safetensors"
@@ -59,26 +58,18 @@ class KinBook:
         Raises:
             ScopeError: What it ships is damaged.
         """
-        path = pack / SHIPPED
-        if not path.is_file():
+        path, rows = pack / SHIPPED, (n_features, N_PARENTS)
+        names, shapes = ("fires", "parent", "together"), ((n_features,), rows, rows)
+        found = read_layer(path, FORMAT, layer, names, shapes)
+        if found is None:
             return None
-        try:
-            file = safe_open(path, framework="numpy")
-            about = file.metadata() or {}
-            fires, parent, together = (
-                file.get_slice(name)[layer] for name in ("fires", "parent", "together")
-            )
-            n_tokens = int(about["n_tokens"])
-        except (SafetensorError, OSError, IndexError, KeyError, ValueError) as error:
-            raise _damaged(path, str(error)) from error
-        rows, n = (n_features, N_PARENTS), np.arange(n_features)[:, None]
-        if about.get("format") != FORMAT or (fires.shape, parent.shape, together.shape) != (
-            (n_features,), rows, rows,
-        ):  # fmt: skip
-            raise _damaged(path, "it is of another version or size")
-        wrong = (together > fires[:, None]) | ((together > 0) & (parent >= n))
+        (fires, parent, together), about = found
+        n_tokens = int(about["n_tokens"]) if about.get("n_tokens", "").isdecimal() else 0
+        wrong = (together > fires[:, None]) | (
+            (together > 0) & (parent >= np.arange(n_features)[:, None])
+        )
         if n_tokens <= 0 or (fires > n_tokens).any() or wrong.any():
-            raise _damaged(path, "it has impossible counts")
+            raise damaged(path, "it has impossible counts")
         return cls(KinCounts(n_tokens, fires, parent, together))
 
     def fires(self, index: int) -> int:
@@ -121,10 +112,3 @@ def write_kin(path: Path, counts: Sequence[KinCounts], about: dict[str, str]) ->
     part = part_of(path)
     save_file(arrays, part, header)
     part.replace(path)
-
-
-def _damaged(path: Path, why: str) -> ScopeError:
-    return ScopeError(
-        f"{path} is damaged: {why}.",
-        "Copy the pack again, or install Desktop Scope again if it is the demo pack.",
-    )
